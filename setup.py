@@ -1,0 +1,77 @@
+"""Package metadata of the pneumonia pipeline; tool settings live in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+# Light on purpose: neither the client nor `pneumonia --help` may need TensorFlow.
+CLIENT = [
+    "grpcio>=1.71",
+    "numpy>=1.26",
+    "pillow>=11",
+    "protobuf>=6.31,<7",
+    "pydicom>=3.0",
+    "pylibjpeg>=2.0",
+    "pylibjpeg-openjpeg>=2.4",
+    "python-gdcm>=3.0.24",
+    "rich>=13.9",
+    "tqdm>=4.67",
+]
+
+PIPELINE = [
+    "apache-beam>=2.77,<2.78",
+    "grpcio-health-checking>=1.71",
+    "grpcio-reflection>=1.71",
+    "jinja2>=3.1",
+    "keras>=3.10",
+    "matplotlib>=3.9",
+    "onnx>=1.18",
+    "prometheus-client>=0.21",
+    "pydantic>=2.10",
+    "pyyaml>=6.0",
+    "tensorflow>=2.21,<2.22",
+    "tensorflow-model-analysis",
+    "tensorflow-serving-api",
+    "tensorflow-transform",
+    "tfx==1.21.0",
+]
+
+WEB = ["flask>=3.1", "waitress>=3.0"]
+
+KUBEFLOW = ["kfp>=2.16", "kfp-server-api>=2.4"]
+
+TEST = [
+    "axe-playwright-python>=0.1.4",
+    "hypothesis>=6.130",
+    "kubernetes-validate>=1.30",
+    "mypy>=1.15",
+    "nbclient>=0.10",
+    "openapi-spec-validator>=0.7",
+    "playwright>=1.50",
+    "pytest>=8.3",
+    "pytest-timeout>=2.3",
+    "ruff>=0.11",
+    "types-protobuf",
+    "types-PyYAML",
+    "types-tqdm",
+]
+
+setup(
+    name="pneumonia",
+    version="0.1.0",
+    description="Detects pneumonia in chest X-rays: a TFX pipeline from image files to a served VGG-16",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(
+        include=["client*", "components*", "kubeflow*", "pipeline*", "serving*"]
+    ),
+    py_modules=["cli"],
+    include_package_data=True,
+    install_requires=CLIENT,
+    extras_require={
+        "client": [],
+        "pipeline": PIPELINE,
+        "web": WEB,
+        "kubeflow": KUBEFLOW,
+        "test": TEST,
+    },
+    entry_points={"console_scripts": ["pneumonia = cli:main"]},
+)
