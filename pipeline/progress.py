@@ -1,0 +1,58 @@
+"""What a person sees of a run: a line per step, everything else in the run's log."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+_STARTS = "Component %s is running."
+_ENDS = "Component %s is finished."
+_CACHED = "A cached execution %d is used."
+
+
+class _Steps(logging.Handler):
+    """Turns LocalDagRunner's log messages into a line per step."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+        self._started = time.monotonic()
+        self._cached = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == _STARTS:
+            self._started, self._cached = time.monotonic(), False
+            self._console.print(f"[bold]{_step(record)}[/]", highlight=False)
+        elif record.msg == _CACHED:
+            self._cached = True
+        elif record.msg == _ENDS:
+            seconds = time.monotonic() - self._started
+            outcome = "cached" if self._cached else f"{seconds:.1f} s"
+            self._console.print(f"  [green]✓[/] {_step(record)} [dim]{outcome}[/]", highlight=False)
+
+
+def _step(record: logging.LogRecord) -> str:
+    (component,) = record.args if isinstance(record.args, tuple) else ("?",)
+    return str(component)
+
+
+@contextmanager
+def reported(console: Console, log: Path) -> Iterator[None]:
+    """Shows each step on the console and sends all other log messages and warnings to `log`."""
+    root = logging.getLogger()
+    former, level = list(root.handlers), root.level
+    file = logging.FileHandler(log, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.handlers = [file, _Steps(console)]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        file.close()
+        logging.captureWarnings(False)
+        root.handlers = former
+        root.setLevel(level)

@@ -1,0 +1,81 @@
+"""`pneumonia run`: from a folder of X-rays to a pushed model, or a refusal with its reasons."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from pipeline import config as configuration
+from pipeline.run_folder import RUNS, RunBusyError, RunFolder
+
+DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the X-rays")
+    parser.add_argument("--config", type=Path, help="YAML file; without it the defaults hold")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="set one field of the configuration; may be repeated",
+    )
+    parser.add_argument("--run", help="name of the folder under runs/ (default: the config's name)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the pipeline and prints the gate's verdict; returns the exit code."""
+    overrides = [*args.set, *([f"name={args.run}"] if args.run else [])]
+    try:
+        config = configuration.load(args.config, overrides)
+    except configuration.ConfigError as error:
+        print(f"pneumonia run: {error}", file=sys.stderr)
+        return USAGE
+    if not args.data.is_dir():
+        print(f"pneumonia run: --data {args.data}: no such folder", file=sys.stderr)
+        return USAGE
+    folder = RunFolder(RUNS / config.name)
+    try:
+        with folder.locked():
+            return _run(config, args.data, folder)
+    except RunBusyError as error:
+        print(f"pneumonia run: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from rich.console import Console
+
+    from pipeline.progress import reported
+
+    console = Console()
+    began = time.monotonic()
+    console.print(f"{folder.root}: X-rays from {data}; full log in {folder.log}", highlight=False)
+    try:
+        with reported(console, folder.log):
+            from pipeline import local_runner
+
+            local_runner.run(config, data, folder)
+    except Exception as error:
+        import logging
+
+        logging.getLogger(__name__).exception("the run failed")
+        console.print(f"[red]failed:[/] {_reason(error)}\nmore in {folder.log}", highlight=False)
+        return FAILED
+    from pipeline import verdict
+
+    outcome = verdict.of_run(folder)
+    outcome.print(console)
+    console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
+    return DONE if outcome.blessed else REFUSED
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause's own words; Beam wraps them in its stage names."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).split(" [while running ")[0].strip() or type(error).__name__

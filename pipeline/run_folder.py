@@ -1,0 +1,93 @@
+"""Where a run keeps its things, and the lock that lets one process at a time write there."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNS = Path("runs")
+
+
+class RunBusyError(RuntimeError):
+    """Another process is writing to the run's folder."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The layout of `runs/<name>/`; nothing is created by naming it."""
+
+    root: Path
+
+    @property
+    def metadata(self) -> Path:
+        """ML Metadata's SQLite file."""
+        return self.root / "metadata.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """What the components wrote."""
+        return self.root / "artifacts"
+
+    @property
+    def serving(self) -> Path:
+        """The base path for TensorFlow Serving; holds one folder per version."""
+        return self.root / "serving" / "pneumonia"
+
+    @property
+    def cache(self) -> Path:
+        """Features and checkpoints; outlives an interrupted execution."""
+        return self.root / "cache"
+
+    @property
+    def ingest(self) -> Path:
+        """The newest ingest report."""
+        return self.root / "ingest"
+
+    @property
+    def report(self) -> Path:
+        """The run's report for people."""
+        return self.root / "report.html"
+
+    @property
+    def config(self) -> Path:
+        """The configuration the run was last started with."""
+        return self.root / "config.yaml"
+
+    @property
+    def log(self) -> Path:
+        """Everything TFX, Beam and TensorFlow said."""
+        return self.root / "run.log"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for this process; raises RunBusyError where another one has it.
+
+        The kernel drops the lock with the process, so a killed run leaves none behind.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunBusyError(
+                    f"{self.root}: another run is writing here; wait for it or choose another --run"
+                ) from error
+            yield
+
+
+def latest(runs: Path = RUNS) -> Path | None:
+    """The run whose metadata changed last, or None where there is none."""
+    databases = sorted(runs.glob("*/metadata.db"), key=lambda path: path.stat().st_mtime)
+    return databases[-1].parent if databases else None
+
+
+def find(name: str | None, runs: Path = RUNS) -> RunFolder:
+    """The named run, or the latest one; raises FileNotFoundError with what to do."""
+    root = runs / name if name else latest(runs)
+    if root is None or not (root / "metadata.db").exists():
+        wanted = f"run '{name}'" if name else "run"
+        raise FileNotFoundError(
+            f"no {wanted} in {runs}/; start one with 'make demo' or 'pneumonia run --data DIR'"
+        )
+    return RunFolder(root)

@@ -1,0 +1,52 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.run_folder import RunBusyError, RunFolder, find, latest
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pipeline.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def _finished(runs, name, age):
+    database = runs / name / "metadata.db"
+    database.parent.mkdir(parents=True)
+    database.touch()
+    os.utime(database, (1_000_000 - age, 1_000_000 - age))
+
+
+def test_latest_is_the_run_whose_metadata_changed_last(tmp_path):
+    _finished(tmp_path, "old", age=10)
+    _finished(tmp_path, "new", age=1)
+    assert latest(tmp_path) == tmp_path / "new"
+    assert find(None, tmp_path).root == tmp_path / "new"
+    assert find("old", tmp_path).root == tmp_path / "old"
+
+
+def test_asking_for_a_run_that_is_not_there_says_how_to_start_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make demo"):
+        find(None, tmp_path)
+    with pytest.raises(FileNotFoundError, match="'ghost'"):
+        find("ghost", tmp_path)
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunBusyError, match=str(tmp_path)), RunFolder(tmp_path).locked():
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with RunFolder(tmp_path).locked():
+        pass
