@@ -18,8 +18,8 @@ CLIENT = [
 
 PIPELINE = [
     "apache-beam>=2.77,<2.78",
-    "grpcio-health-checking>=1.71",
-    "grpcio-reflection>=1.71",
+    "grpcio-health-checking>=1.71,<1.82",
+    "grpcio-reflection>=1.71,<1.82",
     "jinja2>=3.1",
     "keras>=3.10",
     "matplotlib>=3.9",

@@ -27,9 +27,13 @@ if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
     || fail "g++ is needed to build pyfarmhash on Python 3.12 and newer; on Debian and Ubuntu: apt-get install g++ python3-dev"
 fi
 
-[ -x .venv/bin/pip ] || { echo "setup: making .venv with $("$python" --version)"; rm -rf .venv; "$python" -m venv .venv; }
+[ -x .venv/bin/pip ] || {
+  echo "setup: making .venv with $("$python" --version)"
+  rm -rf .venv
+  "$python" -m venv .venv
+}
 echo "setup: installing the locked packages (3.4 GB; a minute or two)"
 .venv/bin/pip install --quiet --require-hashes -r requirements/uv.txt
-.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/lock.txt
+.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --require-hashes -r requirements/lock.txt
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 date > .venv/.complete
