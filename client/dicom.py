@@ -1,0 +1,129 @@
+"""A DICOM radiograph as the grey picture that a viewer shows."""
+
+import dataclasses
+import io
+import struct
+import zlib
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.encaps import get_frame
+from pydicom.filereader import read_partial
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
+from client import codestream
+from client.image_errors import ImageError, Reason, check_pixels
+
+MODALITIES = ("CR", "DX", "RG")  # computed, digital and conventional radiography
+_PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
+_IDENTITY = ("PatientID", "OtherPatientIDs", "PatientName", "OtherPatientNames", "PatientBirthName")
+_LAST_NAME = 0x00101005  # the greatest of these tags
+_SHORTEST_NAME = 3
+_PREAMBLE = 132
+
+
+@dataclasses.dataclass(frozen=True)
+class Radiograph:
+    """A DICOM's picture, uint8[height, width] with 0 black, and whose it is."""
+
+    pixels: NDArray[np.uint8]
+    patient_id: str | None = dataclasses.field(repr=False)
+    identity: tuple[str, ...] = dataclasses.field(repr=False)
+
+
+def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
+    """Decodes a CR, DX or RG image of one frame, 8 to 16 bits, in any syntax pydicom decodes.
+
+    Modality LUT, VOI LUT or window (the first where there are several), and MONOCHROME1 inverted,
+    as in PS3.3 C.11.1, C.11.2 and C.7.6.3.1.2. The window's or LUT's whole output range becomes
+    0..255, rounded; without either, the range that the picture's own values span does.
+
+    Raises ImageError: unreadable, truncated, too_large (headers are compared with the caps before
+    anything is inflated or decoded) or unsupported (other modalities, colour, frames, no pixels).
+    """
+    # Values a scanner wrote against the standard would be warned about, names included.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    identity: tuple[str, ...] = ()
+    try:
+        _check_inflated_size(data, max_bytes)
+        identity = _identity(read_partial(io.BytesIO(data), lambda tag, *_: tag > _LAST_NAME))
+        dataset = pydicom.dcmread(io.BytesIO(data))
+        if not dataset:  # what pydicom makes of a file that ends within an element
+            raise ImageError(Reason.TRUNCATED, "the DICOM is cut off")
+        _check_header(dataset, max_pixels)
+        pixels = _display(dataset.pixel_array, dataset)
+    except ImageError as error:
+        raise ImageError(error.reason, str(error), identity) from None
+    except Exception as error:  # pydicom and its decoders raise whatever a damaged file provokes
+        reason = Reason.TRUNCATED if _is_cut(error) else Reason.UNREADABLE
+        state = "cut off" if reason is Reason.TRUNCATED else "damaged"
+        message = f"the DICOM is {state} ({type(error).__name__})"
+        raise ImageError(reason, message, identity) from None
+    return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, identity)
+
+
+def _check_inflated_size(data: bytes, max_bytes: int) -> None:
+    """pydicom inflates a deflated data set without a bound, so the bound is tried first."""
+    group_length = struct.unpack_from("<I", data, _PREAMBLE + 8)[0]
+    start = _PREAMBLE + 12 + group_length
+    if b"1.2.840.10008.1.2.1.99" not in data[_PREAMBLE:start]:
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater.decompress(data[start:], max_bytes)
+    if inflater.unconsumed_tail:
+        raise ImageError(Reason.TOO_LARGE, f"inflates to more than {max_bytes:,} bytes")
+
+
+def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
+    modality = str(dataset.get("Modality") or "none")
+    if modality not in MODALITIES:
+        wanted = ", ".join(MODALITIES)
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM of modality {modality[:16]!r}, not {wanted}")
+    if "PixelData" not in dataset:
+        raise ImageError(Reason.UNSUPPORTED, "DICOM without pixels")
+    if int(dataset.get("NumberOfFrames") or 1) != 1:
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {dataset.NumberOfFrames} frames")
+    if dataset.PhotometricInterpretation not in _PHOTOMETRIC or dataset.SamplesPerPixel != 1:
+        raise ImageError(Reason.UNSUPPORTED, "DICOM in colour, not MONOCHROME1 or MONOCHROME2")
+    if not 8 <= dataset.BitsStored <= dataset.BitsAllocated <= 16:
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {dataset.BitsStored} bits, not 8 to 16")
+    declared = (dataset.Columns, dataset.Rows)
+    check_pixels(*declared, max_pixels)
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        inner = codestream.frame(get_frame(dataset.PixelData, 0, number_of_frames=1))
+        if inner and ((inner.width, inner.height), inner.components) != (declared, 1):
+            raise ImageError(Reason.UNREADABLE, "the DICOM's header and its codestream disagree")
+
+
+def _display(stored: NDArray, dataset: pydicom.Dataset) -> NDArray[np.uint8]:
+    values = apply_voi_lut(apply_modality_lut(stored, dataset), dataset).astype(np.float64)
+    low, high = _output_range(dataset) or (values.min(), values.max())
+    scaled = np.clip((values - low) / ((high - low) or 1), 0, 1)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        scaled = 1 - scaled
+    return np.rint(scaled * 255).astype(np.uint8)
+
+
+def _output_range(dataset: pydicom.Dataset) -> tuple[float, float] | None:
+    """What VOI LUT or window map the darkest and the brightest value to; None without either."""
+    if dataset.get("VOILUTSequence"):
+        return 0, 2 ** dataset.VOILUTSequence[0].LUTDescriptor[2] - 1
+    if "WindowCenter" not in dataset or "WindowWidth" not in dataset:
+        return None
+    with np.errstate(over="ignore"):
+        low, high = apply_voi_lut(np.array([-np.inf, np.inf]), dataset)
+    return low, high
+
+
+def _identity(dataset: pydicom.Dataset) -> tuple[str, ...]:
+    """The patient's ids, names and their parts, the longest first."""
+    values = [str(value) for key in _IDENTITY if (value := dataset.get(key))]
+    parts = {part for value in values for part in value.replace("^", " ").split()} | set(values)
+    return tuple(sorted((p for p in parts if len(p) >= _SHORTEST_NAME), key=len, reverse=True))
+
+
+def _is_cut(error: Exception) -> bool:
+    if isinstance(error, EOFError | struct.error):
+        return True
+    return "less than" in str(error)  # pydicom: fewer bytes of pixels than expected
