@@ -1,0 +1,107 @@
+"""The gate's verdict as tables for the terminal."""
+
+import math
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from pipeline import features
+from pipeline.verdict import Bound, Counts, Figure, Slice, Verdict
+
+
+def render(verdict: Verdict) -> Iterator[RenderableType]:
+    """The tables in reading order; the last line says what became of the model."""
+    overall = verdict.evaluation.overall
+    yield _bounds(verdict, overall)
+    yield _confusion(overall.counts)
+    yield _slices([overall, *verdict.evaluation.slices])
+    yield _outcome(verdict)
+
+
+def _bounds(verdict: Verdict, overall: Slice) -> Table:
+    table = _table("Gate on the test split", "figure", "95 % interval", "asked for", "")
+    for bound in verdict.evaluation.bounds:
+        sign = "≤" if bound.at_most else "≥"
+        table.add_row(*_figure(bound.figure), f"{sign} {bound.limit:.4f}", _ok(bound.ok))
+    if not verdict.compared:
+        table.add_row("recall drop", "–", "", "no model was served before", "")
+    if verdict.serving:
+        table.add_row("served", verdict.serving["summary"], "", "", _ok(verdict.serving["ok"]))
+    table.add_section()
+    for figure in (overall.specificity, overall.auc, *overall.others):
+        table.add_row(*_figure(figure), "", "")
+    return table
+
+
+def _confusion(counts: Counts) -> Table:
+    normal, pneumonia = features.CLASSES
+    table = _table("Confusion matrix", f"called {pneumonia}", f"called {normal}")
+    table.add_row(pneumonia, str(counts.true_positives), str(counts.false_negatives))
+    table.add_row(normal, str(counts.false_positives), str(counts.true_negatives))
+    return table
+
+
+def _slices(slices: list[Slice]) -> Table:
+    table = _table(
+        "Slices",
+        "pneumonia",
+        "normal",
+        "recall",
+        "95 % interval",
+        "precision",
+        "specificity",
+        "AUC",
+    )
+    for item in slices:
+        _, recall, interval = _figure(item.recall)
+        table.add_row(
+            f"{item.key} {item.value}" if item.key else "all",
+            str(item.counts.positives),
+            str(item.counts.negatives),
+            recall,
+            interval,
+            *(_figure(figure)[1] for figure in (item.precision, item.specificity, item.auc)),
+        )
+    return table
+
+
+def _outcome(verdict: Verdict) -> str:
+    served = f"version {verdict.served} is served" if verdict.served else "nothing is served"
+    if not verdict.blessed:
+        reasons = [_reason(bound) for bound in verdict.evaluation.bounds if not bound.ok]
+        if verdict.serving and not verdict.serving["ok"]:
+            reasons.append(verdict.serving["summary"])
+        return f"[red]refused[/]: {'; '.join(reasons)}; not pushed: {served} as before"
+    if verdict.pushed:
+        return f"[green]pushed[/]: {served} from {verdict.serving_dir}"
+    return f"blessed; nothing new to push, version {verdict.version} holds this model: {served}"
+
+
+def _reason(bound: Bound) -> str:
+    name, value, _ = _figure(bound.figure)
+    if math.isnan(bound.figure.value):
+        return f"{name} could not be measured"
+    return f"{name} {value} is {'above' if bound.at_most else 'below'} {bound.limit:.4f}"
+
+
+def _figure(figure: Figure) -> tuple[str, str, str]:
+    interval = figure.interval
+    known = interval and not math.isnan(interval[0])
+    return (
+        figure.name.replace("_", " "),
+        "–" if math.isnan(figure.value) else f"{figure.value:.4f}",
+        f"{interval[0]:.4f} to {interval[1]:.4f}" if interval and known else "",
+    )
+
+
+def _ok(ok: bool) -> str:
+    return "[green]ok[/]" if ok else "[red]not ok[/]"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column()
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
