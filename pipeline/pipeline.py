@@ -1,6 +1,7 @@
 """The wiring: which component feeds which."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow_data_validation as tfdv
@@ -36,7 +37,7 @@ def create_pipeline(
     pipeline_root: str,
     serving_dir: str,
     cache_dir: str | None = None,
-    baseline: BaseNode | None = None,
+    baseline: Callable[[BaseChannel], BaseNode] | None = None,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
 ) -> Pipeline:
     """The pipeline from a folder of X-rays to a pushed model; every runner runs this one.
@@ -48,7 +49,8 @@ def create_pipeline(
         pipeline_root: where the components write.
         serving_dir: base path of the served model, one folder per version.
         cache_dir: where features and checkpoints outlive an interrupted Trainer; None: they do not.
-        baseline: node whose output `model` is the model served before; None: no comparison.
+        baseline: makes, of the candidate's channel, the node whose output `model` is the model
+            served before; None: no comparison.
         metadata: ML Metadata's connection, where the runner does not bring its own.
     """
     ingest = XrayExampleGen(
@@ -97,12 +99,13 @@ def create_pipeline(
         },
     )
     model = trainer.outputs["model"]
+    baseline_node = baseline(model) if baseline else None
     evaluator = Evaluator(
         examples=examples,
         example_splits=[features.TEST],
         model=model,
-        baseline_model=baseline.outputs["model"] if baseline else None,
-        eval_config=evaluation.eval_config(config.gate, has_baseline=baseline is not None),
+        baseline_model=baseline_node.outputs["model"] if baseline_node else None,
+        eval_config=evaluation.eval_config(config.gate),
     )
     pusher = AtomicPusher(
         model=model,
@@ -119,7 +122,7 @@ def create_pipeline(
         transform,
         augmenter,
         trainer,
-        *([baseline] if baseline else []),
+        *([baseline_node] if baseline_node else []),
         evaluator,
         pusher,
     ]
