@@ -1,0 +1,75 @@
+"""A model and examples small enough to take the real TFX steps through in seconds."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from pipeline import features
+
+BEAM_ARGS = ["--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"]
+
+
+class Case(NamedTuple):
+    """One test X-ray: its label, the probability that a model gives it, and its slice."""
+
+    label: int
+    probability: float
+    etiology: str = "unknown"
+
+
+def cases(tp: int, fn: int, fp: int, tn: int) -> list[Case]:
+    """Test X-rays on which a model with the threshold 0.5 has this confusion matrix."""
+    return [
+        *[Case(1, 0.9, "bacteria")] * tp,
+        *[Case(1, 0.3, "virus")] * fn,
+        *[Case(0, 0.7, "normal")] * fp,
+        *[Case(0, 0.1, "normal")] * tn,
+    ]
+
+
+def write_examples(folder: Path, rows: Iterable[Case]) -> None:
+    """Writes raw examples as ExampleGen does, each with its probability in the image's place."""
+    folder.mkdir(parents=True)
+    path = folder / "data-00000-of-00001.gz"
+    with tf.io.TFRecordWriter(str(path), options="GZIP") as writer:
+        for row in rows:
+            example = tf.train.Example()
+            values = example.features.feature
+            values[features.IMAGE].bytes_list.value.append(str(row.probability).encode())
+            values[features.LABEL].int64_list.value.append(row.label)
+            values[features.ETIOLOGY].bytes_list.value.append(row.etiology.encode())
+            values[features.SIZE_CLASS].bytes_list.value.append(b"small")
+            values[features.SOURCE].bytes_list.value.append(b"test")
+            writer.write(example.SerializeToString())
+
+
+class ReadsProbability(tf.Module):
+    """Gives each example the probability that stands in its image's place."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = tf.Variable(threshold)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.EXAMPLES)])
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_example(
+            examples, {features.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+        )
+        probability = tf.strings.to_number(parsed[features.IMAGE])
+        return {
+            features.PROBABILITY: probability,
+            features.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
+            features.LABEL: tf.cast(probability >= self.threshold, tf.int64),
+        }
+
+
+def write_model(uri: Path, threshold: float = 0.5) -> None:
+    """Exports such a model as Trainer does."""
+    module = ReadsProbability(threshold)
+    tf.saved_model.save(
+        module,
+        str(uri / "Format-Serving"),
+        signatures={features.SERVING_DEFAULT: module.serving_default},
+    )
