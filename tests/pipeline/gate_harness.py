@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
+from tfx.types.artifact import Artifact
 
 from pipeline import features
 
@@ -73,3 +74,12 @@ def write_model(uri: Path, threshold: float = 0.5) -> None:
         str(uri / "Format-Serving"),
         signatures={features.SERVING_DEFAULT: module.serving_default},
     )
+
+
+def artifact_at(kind: type[Artifact], uri: Path, number: int = 1) -> Artifact:
+    """An artifact as ML Metadata hands it to an executor."""
+    artifact = kind()
+    artifact.uri = str(uri)
+    artifact.id = number
+    uri.mkdir(parents=True, exist_ok=True)
+    return artifact
