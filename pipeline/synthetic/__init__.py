@@ -1,0 +1,1 @@
+"""Synthetic chest films: anatomy, opacities, exposure and the data set they make up."""
