@@ -39,6 +39,7 @@ def create_pipeline(
     cache_dir: str | None = None,
     baseline: Callable[[BaseChannel], BaseNode] | None = None,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
+    schema_file: str = str(SCHEMA),
 ) -> Pipeline:
     """The pipeline from a folder of X-rays to a pushed model; every runner runs this one.
 
@@ -52,6 +53,7 @@ def create_pipeline(
         baseline: makes, of the candidate's channel, the node whose output `model` is the model
             served before; None: no comparison.
         metadata: ML Metadata's connection, where the runner does not bring its own.
+        schema_file: the schema, as the machine that runs the steps finds it.
     """
     ingest = XrayExampleGen(
         input_base=data_root,
@@ -67,7 +69,7 @@ def create_pipeline(
             feature_allowlist=[features.LABEL, features.PATIENT_ID, *features.SLICE_KEYS]
         ),
     )
-    schema = ImportSchemaGen(schema_file=str(SCHEMA))
+    schema = ImportSchemaGen(schema_file=schema_file)
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
