@@ -13,6 +13,7 @@ CLIENT = [
     "pylibjpeg-openjpeg>=2.4",
     "python-gdcm>=3.0.24",
     "rich>=13.9",
+    "simplejpeg>=1.9",
     "tqdm>=4.67",
 ]
 
@@ -20,6 +21,7 @@ PIPELINE = [
     "apache-beam>=2.77,<2.78",
     "grpcio-health-checking>=1.71,<1.82",
     "grpcio-reflection>=1.71,<1.82",
+    "h5py>=3.11",
     "jinja2>=3.1",
     "keras>=3.10",
     "matplotlib>=3.9",
@@ -27,6 +29,7 @@ PIPELINE = [
     "prometheus-client>=0.21",
     "pydantic>=2.10",
     "pyyaml>=6.0",
+    "scipy>=1.14",
     "tensorflow>=2.21,<2.22",
     "tensorflow-model-analysis",
     "tensorflow-serving-api",

@@ -10,14 +10,18 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_partial
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.uid import JPEG2000TransferSyntaxes, JPEGBaseline8Bit, RLELossless
 
-from client import codestream
+from client import codestream, gdcm_process
 from client.image_errors import ImageError, Reason, check_pixels
 
 MODALITIES = ("CR", "DX", "RG")  # computed, digital and conventional radiography
 _PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
 _IDENTITY = ("PatientID", "OtherPatientIDs", "PatientName", "OtherPatientNames", "PatientBirthName")
+_DECODERS = {JPEGBaseline8Bit: "pillow", RLELossless: "pydicom"} | dict.fromkeys(
+    JPEG2000TransferSyntaxes, "pylibjpeg"
+)
 _LAST_NAME = 0x00101005  # the greatest of these tags
 _SHORTEST_NAME = 3
 _PREAMBLE = 132
@@ -52,7 +56,7 @@ def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
         if not dataset:  # what pydicom makes of a file that ends within an element
             raise ImageError(Reason.TRUNCATED, "the DICOM is cut off")
         _check_header(dataset, max_pixels)
-        pixels = _display(dataset.pixel_array, dataset)
+        pixels = _display(_stored_values(dataset, data), dataset)
     except ImageError as error:
         raise ImageError(error.reason, str(error), identity) from None
     except Exception as error:  # pydicom and its decoders raise whatever a damaged file provokes
@@ -94,6 +98,14 @@ def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
         inner = codestream.frame(get_frame(dataset.PixelData, 0, number_of_frames=1))
         if inner and ((inner.width, inner.height), inner.components) != (declared, 1):
             raise ImageError(Reason.UNREADABLE, "the DICOM's header and its codestream disagree")
+
+
+def _stored_values(dataset: pydicom.Dataset, data: bytes) -> NDArray:
+    """The decoder is named, or pydicom would go on to GDCM wherever another one refuses."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated and syntax not in _DECODERS:
+        return gdcm_process.decode(data)
+    return pixel_array(dataset, decoding_plugin=_DECODERS.get(syntax, ""))
 
 
 def _display(stored: NDArray, dataset: pydicom.Dataset) -> NDArray[np.uint8]:

@@ -7,10 +7,12 @@ import dataclasses
 import hashlib
 import io
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -26,8 +28,11 @@ MAX_PIXELS = 50_000_000
 _ORIENTATION = 0x0112  # EXIF
 _PLAIN_JPEG = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive Huffman
 _MAGIC = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
-_PLUGINS = {"jpeg": JpegImageFile, "png": PngImageFile}  # Image.open would warn of large headers
-_END = {"jpeg": b"\xff\xd9", "png": b"IEND"}
+_PLUGINS: dict[str, Callable[[BinaryIO], Image.Image]] = {
+    "jpeg": JpegImageFile,
+    "png": PngImageFile,
+}  # Image.open would warn of large headers
+_END = {"jpeg": b"\xff\xd9", "png": b"\0\0\0\0IEND\xaeB`\x82"}
 _TAIL = 64  # bytes in which a whole file's end is looked for
 
 
@@ -111,35 +116,46 @@ def _file_content(path: Path, max_bytes: int) -> bytes:
 
 def _read_picture(content: bytes, name: str, max_pixels: int) -> XRay:
     try:
-        image: Image.Image = _PLUGINS[name](io.BytesIO(content))
+        image = _PLUGINS[name](io.BytesIO(content))
         check_pixels(*image.size, max_pixels)
-        if getattr(image, "n_frames", 1) != 1:
-            raise ImageError(Reason.UNSUPPORTED, "an animation, not one picture")
-        if name == "png":
-            _PLUGINS[name](io.BytesIO(content)).verify()  # checksums, which decoding skips
-        image.load()
-        if _is_plain(image, content):
+        is_plain = _is_plain_jpeg if name == "jpeg" else _is_plain_png
+        if is_plain(image, content) and image.getexif().get(_ORIENTATION) not in range(2, 9):
             return _xray(content, name, image.size, name)
         return _png_xray(_normalise(image), name)
     except ImageError:
         raise
-    except Exception as error:  # Pillow raises whatever a damaged file provokes
+    except Exception as error:  # the decoders raise whatever a damaged file provokes
         reason = Reason.UNREADABLE if _END[name] in content[-_TAIL:] else Reason.TRUNCATED
         state = "cut off" if reason is Reason.TRUNCATED else "damaged"
         message = f"the {name.upper()} is {state} ({type(error).__name__})"
         raise ImageError(reason, message) from None
 
 
-def _is_plain(image: Image.Image, content: bytes) -> bool:
-    """Whether TensorFlow reads the file's own bytes as a viewer does."""
-    if isinstance(image, JpegImageFile):
-        frame = codestream.frame(content)
-        coding_known = frame is not None and frame.start_of_frame in _PLAIN_JPEG
-        plain = coding_known and image.mode in ("L", "RGB")
-    else:
-        depth, colour_type = content[24:26]  # of IHDR, always the first chunk
-        plain = depth == 8 and colour_type in (0, 2) and not image.has_transparency_data
-    return plain and image.getexif().get(_ORIENTATION, 1) not in range(2, 9)
+def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
+    """Whether TensorFlow reads these bytes as a viewer does; raises where they are damaged."""
+    frame = codestream.frame(content)
+    if frame is None or frame.start_of_frame not in _PLAIN_JPEG or image.mode == "CMYK":
+        return False
+    try:
+        # Pillow fills in what damaged entropy coding lost and says nothing; this one says it.
+        simplejpeg.decode_jpeg(content, "GRAY", strict=True)
+    except ValueError as error:
+        if "extraneous bytes" not in str(error):  # harmless: between two segments
+            raise
+        return False
+    return True
+
+
+def _is_plain_png(image: Image.Image, content: bytes) -> bool:
+    """Whether TensorFlow reads these bytes as a viewer does; raises where they are damaged."""
+    PngImageFile(io.BytesIO(content)).verify()  # checksums, which decoding skips
+    image.load()
+    if getattr(image, "n_frames", 1) != 1:
+        raise ImageError(Reason.UNSUPPORTED, "an animation, not one picture")
+    if _END["png"] not in content:
+        raise EOFError
+    depth, colour_type = content[24:26]  # of IHDR, always the first chunk
+    return depth == 8 and colour_type in (0, 2) and not image.has_transparency_data
 
 
 def _normalise(image: Image.Image) -> Image.Image:
