@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import (
@@ -106,7 +107,7 @@ class AtomicPusher(base_component.BaseComponent):
 
 
 def _baseline(blessing: Artifact) -> versions.Model | None:
-    uri = blessing.get_string_custom_property("baseline_model_uri")
+    uri = blessing.get_string_custom_property(ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY)
     return identify(uri) if uri else None
 
 

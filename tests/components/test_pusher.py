@@ -1,0 +1,145 @@
+"""What AtomicPusher publishes, keeps and notes, given each kind of blessing."""
+
+from pathlib import Path
+
+import pytest
+from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import Channel, standard_artifacts
+from tfx.types.artifact import Artifact
+
+from components import versions
+from components.pusher import AtomicPusher, Executor
+
+
+class Push:
+    """AtomicPusher's executor with models to push, as TFX calls it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.serving = folder / "serving"
+        self.keep = 3
+
+    def model(self, content: str) -> Artifact:
+        model = self._artifact(standard_artifacts.Model, f"model-{content}")
+        saved = Path(model.uri) / "Format-Serving"
+        saved.mkdir(exist_ok=True)
+        (saved / "saved_model.pb").write_text(content)
+        return model
+
+    def __call__(
+        self,
+        model: Artifact,
+        *,
+        blessed: bool = True,
+        servable: bool | None = None,
+        baseline: Artifact | None = None,
+    ) -> Artifact:
+        blessing = self._artifact(standard_artifacts.ModelBlessing, "blessing")
+        blessing.set_int_custom_property("blessed", int(blessed))
+        if baseline:
+            blessing.set_string_custom_property(
+                ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
+            )
+        inputs = {"model": [model], "model_blessing": [blessing]}
+        if servable is not None:
+            infra = self._artifact(standard_artifacts.InfraBlessing, "infra")
+            infra.set_int_custom_property("blessed", int(servable))
+            inputs["infra_blessing"] = [infra]
+        pushed = self._artifact(standard_artifacts.PushedModel, "pushed")
+        Executor(BaseExecutor.Context(tmp_dir=str(self.folder), unique_id="1")).Do(
+            inputs,
+            {"pushed_model": [pushed]},
+            {"serving_dir": str(self.serving), "keep_versions": self.keep},
+        )
+        return pushed
+
+    def _artifact(self, kind: type[Artifact], name: str) -> Artifact:
+        artifact = kind()
+        artifact.uri = str(self.folder / name)
+        Path(artifact.uri).mkdir(exist_ok=True)
+        return artifact
+
+
+@pytest.fixture
+def push(tmp_path: Path) -> Push:
+    return Push(tmp_path)
+
+
+def content(push: Push, version: int) -> str:
+    return (push.serving / str(version) / "saved_model.pb").read_text()
+
+
+def test_a_blessed_model_is_pushed_and_noted(push: Push) -> None:
+    pushed = push(push.model("a"))
+    (version,) = versions.versions(push.serving)
+    assert content(push, version) == "a"
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_int_custom_property("published") == 1
+    assert pushed.get_string_custom_property("pushed_version") == str(version)
+    assert pushed.get_string_custom_property("pushed_destination") == str(
+        push.serving / str(version)
+    )
+
+
+@pytest.mark.parametrize(
+    ("blessed", "servable"), [(False, None), (False, True), (True, False), (False, False)]
+)
+def test_a_refused_model_leaves_what_is_served(
+    push: Push, blessed: bool, servable: bool | None
+) -> None:
+    push(push.model("a"))
+    before = versions.versions(push.serving)
+    pushed = push(push.model("b"), blessed=blessed, servable=servable)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert versions.versions(push.serving) == before
+    assert content(push, before[-1]) == "a"
+
+
+def test_a_model_that_serves_well_is_pushed(push: Push) -> None:
+    assert push(push.model("a"), servable=True).get_int_custom_property("pushed") == 1
+
+
+def test_a_model_that_is_there_is_not_pushed_twice(push: Push) -> None:
+    """As after a kill between the push and its entry in the metadata."""
+    first = push(push.model("a"))
+    again = push(push.model("a"))
+    assert len(versions.versions(push.serving)) == 1
+    assert again.get_int_custom_property("pushed") == 1
+    assert again.get_int_custom_property("published") == 0
+    assert again.get_string_custom_property("pushed_version") == first.get_string_custom_property(
+        "pushed_version"
+    )
+
+
+def test_only_the_newest_versions_are_kept(push: Push) -> None:
+    push.keep = 2
+    for name in "abc":
+        push(push.model(name))
+    assert [content(push, version) for version in versions.versions(push.serving)] == ["b", "c"]
+
+
+def test_the_record_names_the_model_and_what_it_was_compared_with(push: Push) -> None:
+    before, model = push.model("a"), push.model("b")
+    push(model, baseline=before)
+    record = versions.record(push.serving, versions.versions(push.serving)[-1])
+    assert record is not None
+    assert record.model.uri == model.uri
+    assert record.baseline is not None
+    assert record.baseline.uri == before.uri
+    assert record.baseline.sha256 != record.model.sha256
+
+
+@pytest.mark.parametrize(
+    ("serving_dir", "keep", "said"), [("gs://bucket/x", 3, "bucket"), ("/srv/x", 0, "at least 1")]
+)
+def test_settings_that_cannot_work_are_refused_at_once(
+    serving_dir: str, keep: int, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        AtomicPusher(
+            model=Channel(type=standard_artifacts.Model),
+            model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            serving_dir=serving_dir,
+            keep_versions=keep,
+        )

@@ -1,0 +1,138 @@
+"""Baseline, gate and push over a series of runs of TFX's LocalDagRunner on one run folder."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from tfx.components.evaluator.component import Evaluator
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import standard_artifacts
+
+from components import versions
+from components.pusher import AtomicPusher
+from pipeline import evaluation, lineage, promotion, verdict
+from pipeline.baseline import served_model_resolver
+from pipeline.config import GateConfig
+from pipeline.run_folder import RunFolder
+from pipeline.verdict import Verdict
+from tests.pipeline.gate_harness import BEAM_ARGS, Case, cases, write_examples, write_model
+
+GATE = GateConfig(recall=0.9, recall_lower_bound=0.8, precision=0.8, max_recall_drop=0.02)
+
+
+class Runs:
+    """The pipeline from the Trainer's model on; the model is imported instead of trained."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = RunFolder(root / "run")
+        self.folder.root.mkdir()
+        self.examples = root / "examples"
+        write_examples(
+            self.examples / "Split-test",
+            [*cases(tp=95, fn=0, fp=5, tn=60), *[Case(1, 0.4)] * 3, *[Case(1, 0.1)] * 2],
+        )
+        self.models = root / "models"
+        self.uris: dict[str, str] = {}
+
+    def train(self, name: str, threshold: float) -> None:
+        self.uris[name] = str(self.models / name)
+        write_model(Path(self.uris[name]), threshold)
+
+    def __call__(self, name: str, gate: GateConfig = GATE) -> Verdict:
+        trainer = Importer(
+            source_uri=self.uris[name], artifact_type=standard_artifacts.Model
+        ).with_id("Trainer")
+        ingest = Importer(
+            source_uri=str(self.examples),
+            artifact_type=standard_artifacts.Examples,
+            properties={"split_names": '["test"]'},
+        ).with_id("Ingest")
+        model = trainer.outputs["result"]
+        resolver = served_model_resolver(self.folder.serving)(model)
+        evaluator = Evaluator(
+            examples=ingest.outputs["result"],
+            example_splits=["test"],
+            model=model,
+            baseline_model=resolver.outputs["model"],
+            eval_config=evaluation.eval_config(gate),
+        )
+        pusher = AtomicPusher(
+            model=model,
+            model_blessing=evaluator.outputs["blessing"],
+            serving_dir=str(self.folder.serving),
+            keep_versions=3,
+        )
+        LocalDagRunner().run(
+            Pipeline(
+                pipeline_name="gate",
+                pipeline_root=str(self.folder.artifacts),
+                components=[trainer, ingest, resolver, evaluator, pusher],
+                enable_cache=True,
+                metadata_connection_config=sqlite_metadata_connection_config(
+                    str(self.folder.metadata)
+                ),
+                beam_pipeline_args=BEAM_ARGS,
+            )
+        )
+        return verdict.of_run(self.folder)
+
+    @property
+    def cached(self) -> bool:
+        steps = lineage.latest_steps(self.folder.metadata)
+        return steps["Evaluator"].cached and steps["AtomicPusher"].cached
+
+    @property
+    def baseline(self) -> str | None:
+        """The model that the newest run compared its candidate with."""
+        blessing = lineage.latest_steps(self.folder.metadata)["Evaluator"].outputs["blessing"]
+        uri = blessing.properties.get("baseline_model")
+        return next((name for name in self.uris if self.uris[name] == uri), None)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Runs:
+    caplog.set_level(logging.ERROR)
+    return Runs(tmp_path)
+
+
+def test_a_life_of_runs_pushes_and_rollbacks(runs: Runs) -> None:
+    runs.train("first", threshold=0.5)
+    first = runs("first")
+    assert first.blessed
+    assert first.pushed
+    assert not first.compared
+    assert first.version == first.served
+
+    again = runs("first")
+    assert runs.cached, "an identical run has nothing left to do"
+    assert not again.pushed
+    assert again.served == first.served
+
+    runs.train("second", threshold=0.45)
+    second = runs("second")
+    assert runs.baseline == "first"
+    assert second.pushed
+    runs("second")
+    assert runs.cached
+
+    rolled_back = promotion.promote(runs.folder.serving, int(first.version or 0))
+    after = runs("second")
+    assert runs.cached, "an identical run does not undo a rollback"
+    assert after.served == rolled_back
+
+    runs.train("worse", threshold=0.92)
+    refused = runs("worse")
+    assert runs.baseline == "first", "the model that the rollback serves again"
+    assert not refused.blessed
+    assert refused.version is None
+    assert refused.served == rolled_back
+    assert versions.versions(runs.folder.serving) == [first.version, second.version, rolled_back]
+
+    other_bounds = runs("first", GateConfig(recall=0.91, recall_lower_bound=0.8, precision=0.8))
+    assert not runs.cached
+    assert other_bounds.blessed
+    assert not other_bounds.pushed, "the model is there already"
+    assert other_bounds.served == rolled_back
