@@ -1,0 +1,107 @@
+"""Random changes of training images that leave the diagnosis as it is; never a mirror image."""
+
+import hashlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import AugmentConfig
+
+_AT_ONCE = 4
+
+
+def image_seed(seed: int, key: str, copy: int) -> tuple[int, int]:
+    """The seed of one augmented copy: of these three alone, whatever else is augmented with it.
+
+    Args:
+        seed: the run's seed.
+        key: names the image, such as its hash.
+        copy: number of the copy of this image.
+
+    Returns:
+        Two integers in the range of int32.
+    """
+    digest = hashlib.sha256(f"{seed}/{key}/{copy}".encode()).digest()
+    first, second = np.frombuffer(digest[:8], dtype="<i4")
+    return int(first), int(second)
+
+
+def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    """Augments each image by its own seed, independent of the others in the batch.
+
+    Geometry first, in one resampling whose surroundings are mirrored (black corners would tell
+    augmented images from originals); then sharpness, exposure, noise.
+
+    Args:
+        images: uint8[N,S,S], S known when the graph is built.
+        seeds: int32[N,2], see `image_seed`.
+        config: the strengths; with all of them 0 the images stay as they are.
+
+    Returns:
+        uint8[N,S,S].
+    """
+    return tf.map_fn(
+        lambda pair: _augment_one(pair[0], pair[1], config),
+        (images, seeds),
+        fn_output_signature=tf.TensorSpec(images.shape[1:], tf.uint8),
+        parallel_iterations=_AT_ONCE,
+    )
+
+
+def _augment_one(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    draws = _uniform(seed, 10)
+    pixels = tf.cast(image, tf.float32) / 255.0
+    pixels = _move(pixels, draws[:5], config)
+    pixels = _blur(pixels, (draws[5] + 1.0) / 2.0 * config.blur)
+    pixels = _expose(pixels, draws[6:9], config)
+    noise = tf.random.stateless_normal(image.shape, _fold(seed, 1), alg="philox")
+    pixels += noise * config.noise * (draws[9] + 1.0) / 2.0
+    return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 1.0) * 255.0), tf.uint8)
+
+
+def _move(pixels: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    """Rotation, shear, zoom and shift as one affine map about the image's centre."""
+    size = pixels.shape[0]
+    angle = draws[0] * np.deg2rad(config.rotation_degrees)
+    shear = tf.tan(draws[1] * np.deg2rad(config.shear_degrees))
+    zoom = (1.0 + config.zoom) ** draws[2]
+    shift = draws[3:5] * config.shift * size
+    rotation = [[tf.cos(angle), -tf.sin(angle)], [tf.sin(angle), tf.cos(angle)]]
+    matrix = tf.matmul(tf.stack(rotation), [[1.0, shear], [0.0, 1.0]]) / zoom
+    centre = tf.constant([(size - 1) / 2, (size - 1) / 2])
+    offset = centre + shift - tf.linalg.matvec(matrix, centre)
+    # From places in the result to places in the source, as (x, y).
+    transform = [matrix[0, 0], matrix[0, 1], offset[0], matrix[1, 0], matrix[1, 1], offset[1], 0, 0]
+    moved = keras.ops.image.affine_transform(
+        pixels[..., None],
+        tf.stack([tf.cast(term, tf.float32) for term in transform]),
+        interpolation="bilinear",
+        fill_mode="reflect",
+        data_format="channels_last",
+    )
+    return moved[..., 0]
+
+
+def _blur(pixels: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
+    """Resamples through fewer pixels, as films come that were saved small."""
+    size = pixels.shape[0]
+    side = tf.maximum(tf.cast(tf.round(size * (1.0 - lost)), tf.int32), 1)
+    small = tf.image.resize(pixels[..., None], tf.stack([side, side]), antialias=True)
+    return tf.image.resize(small, [size, size])[..., 0]
+
+
+def _expose(pixels: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    pixels = tf.clip_by_value(pixels, 0.0, 1.0) ** ((1.0 + config.gamma) ** draws[0])
+    mean = tf.reduce_mean(pixels)
+    pixels = mean + (pixels - mean) * (1.0 + config.contrast * draws[1])
+    return pixels + config.brightness * draws[2]
+
+
+def _uniform(seed: tf.Tensor, count: int) -> tf.Tensor:
+    # The algorithm is named because the default one differs between devices.
+    return tf.random.stateless_uniform([count], seed, -1.0, 1.0, alg="philox")
+
+
+def _fold(seed: tf.Tensor, number: int) -> tf.Tensor:
+    return tf.random.fold_in(seed, number, alg="philox")
