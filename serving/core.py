@@ -1,0 +1,139 @@
+"""What the server answers, whichever way it is asked: gRPC and REST call these."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+
+from serving import example_apis, tensors
+from serving.batching import Batcher
+from serving.errors import invalid_argument
+from serving.inference import Target, predict
+from serving.manager import ModelManager, Version
+from serving.metrics import Metrics
+from serving.servable import DEFAULT_SIGNATURE, Servable
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction's outputs, and the version and signature they come from."""
+
+    version: int
+    signature_name: str
+    outputs: Mapping[str, np.ndarray]
+
+
+class Core:
+    """The answers. Every method raises ServingError for a request that it refuses."""
+
+    def __init__(self, manager: ModelManager, batcher: Batcher, metrics: Metrics) -> None:
+        self._manager = manager
+        self._batcher = batcher
+        self._metrics = metrics
+
+    async def predict(
+        self,
+        spec: Any,
+        read_inputs: Callable[[Any], Mapping[str, np.ndarray]],
+        output_filter: Iterable[str],
+        timeout: float | None,
+    ) -> Prediction:
+        """Runs the ModelSpec's signature on what `read_inputs` makes of its SignatureDef."""
+        name = spec.signature_name or DEFAULT_SIGNATURE
+        with self._leased(spec) as servable:
+            signature = servable.signature(name)
+            inputs = read_inputs(signature)
+            outputs = tensors.choose_outputs(signature, output_filter)
+            target = Target(servable, name, outputs)
+            values = await predict(self._batcher, target, inputs, timeout)
+            return Prediction(servable.version, name, values)
+
+    def metadata(self, request: Any) -> Any:
+        """GetModelMetadata. (servables/tensorflow/get_model_metadata_impl.cc)"""
+        _require_spec(request)
+        if not request.metadata_field:
+            raise invalid_argument(
+                "GetModelMetadataRequest must specify at least one metadata_field"
+            )
+        for field in request.metadata_field:
+            if field != "signature_def":
+                raise invalid_argument(f"Metadata field {field} is not supported")
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        with self._leased(request.model_spec) as servable:
+            for name, signature in servable.signatures.items():
+                signatures.signature_def[name].CopyFrom(signature)
+            response.model_spec.name = servable.name
+            response.model_spec.version.value = servable.version
+        response.metadata["signature_def"].Pack(signatures)
+        return response
+
+    def status(self, request: Any) -> Any:
+        """GetModelStatus. (model_servers/get_model_status_impl.cc)"""
+        _require_spec(request)
+        spec = request.model_spec
+        number = spec.version.value if spec.HasField("version") else None
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for version in self._manager.statuses(spec.name, number):
+            _fill_status(response.model_version_status.add(), version)
+        return response
+
+    def classify(self, request: Any) -> Any:
+        """Classify: always refused."""
+        _require_spec(request)
+        with self._leased(request.model_spec) as servable:
+            raise example_apis.refuse_classify(servable, request.model_spec.signature_name)
+
+    def regress(self, request: Any) -> Any:
+        """Regress: always refused."""
+        _require_spec(request)
+        with self._leased(request.model_spec) as servable:
+            raise example_apis.refuse_regress(servable, request.model_spec.signature_name)
+
+    def multi_inference(self, request: Any) -> Any:
+        """MultiInference: always refused."""
+        if not request.tasks:
+            raise invalid_argument("ModelSpec has no name specified.")
+        with self._leased(request.tasks[0].model_spec) as servable:
+            raise example_apis.refuse_multi_inference(servable, request.tasks)
+
+    def reload(self, request: Any) -> Any:
+        """HandleReloadConfigRequest; loads models, so not for the event loop's thread.
+
+        (model_servers/model_service_impl.cc)
+        """
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        self._manager.configure(request.config)
+
+    def known(self, name: str) -> str:
+        """The name if such a model is configured, else the empty string; for metrics."""
+        return name if name in self._manager.ready() else ""
+
+    @contextmanager
+    def _leased(self, spec: Any) -> Iterator[Servable]:
+        servable = self._manager.lease(spec)
+        try:
+            yield servable
+        finally:
+            servable.release()
+
+
+def _require_spec(request: Any) -> None:
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+
+
+def _fill_status(proto: Any, version: Version) -> None:
+    proto.version = version.number
+    proto.state = int(version.state)
+    proto.status.SetInParent()
+    if version.error:
+        proto.status.error_code = version.error.number
+        proto.status.error_message = version.error.message

@@ -1,0 +1,198 @@
+"""tensorflow_model_server's command-line flags, those of them that this server honours."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags' values; names, meanings and defaults are tensorflow_model_server's.
+
+    (model_servers/main.cc, model_servers/server.h) `bind_address` and `drain_seconds` are ours.
+    """
+
+    port: int
+    grpc_socket_path: str
+    grpc_max_threads: int
+    grpc_channel_arguments: str
+    rest_api_port: int
+    rest_api_timeout_in_ms: int
+    model_name: str
+    model_base_path: str
+    model_config_file: Path | None
+    model_config_file_poll_wait_seconds: float
+    allow_version_labels_for_unavailable_models: bool
+    file_system_poll_wait_seconds: float
+    max_num_load_retries: int
+    load_retry_interval_micros: int
+    enable_batching: bool
+    batching_parameters_file: Path | None
+    monitoring_config_file: Path | None
+    ssl_config_file: Path | None
+    enable_model_warmup: bool
+    num_request_iterations_for_warmup: int
+    saved_model_tags: str
+    tensorflow_session_parallelism: int
+    tensorflow_intra_op_parallelism: int
+    tensorflow_inter_op_parallelism: int
+    enable_grpc_healthcheck_service: bool
+    enable_serialization_as_tensor_content: bool
+    bind_address: str
+    drain_seconds: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags to a parser; both `--flag=value` and `--flag value` are understood."""
+    add = parser.add_argument
+    processors = os.cpu_count() or 1
+    add("--port", type=int, default=8500, help="gRPC port; 0: none (default: 8500)")
+    add("--grpc_socket_path", default="", help="UNIX socket for gRPC, besides the port")
+    add(
+        "--grpc_max_threads",
+        type=_positive,
+        default=4 * processors,
+        help="most requests that are run at once (default: 4 a processor; more than one a "
+        "processor is never used, as a request keeps all of them busy)",
+    )
+    add("--grpc_channel_arguments", default="", help="gRPC arguments: name=value,name=value")
+    add("--rest_api_port", type=int, default=0, help="HTTP port; 0: none (default: 0)")
+    add(
+        "--rest_api_timeout_in_ms",
+        type=_positive,
+        default=30_000,
+        help="time that an HTTP request may take (default: 30000)",
+    )
+    add("--model_name", default="default", help="the model's name (default: default)")
+    add("--model_base_path", default="", help="folder that holds the model's versions")
+    add("--model_config_file", type=Path, help="ModelServerConfig, instead of name and base path")
+    add(
+        "--model_config_file_poll_wait_seconds",
+        type=_seconds,
+        default=0.0,
+        help="how often that file is read again; 0: never (default: 0)",
+    )
+    _boolean(
+        add,
+        "--allow_version_labels_for_unavailable_models",
+        help="lets a label name a version that is not loaded yet, as at the start",
+    )
+    add(
+        "--file_system_poll_wait_seconds",
+        type=_seconds,
+        default=1.0,
+        help="how often the folder is looked at; 0: once (default: 1)",
+    )
+    add(
+        "--max_num_load_retries",
+        type=_natural,
+        default=5,
+        help="how often a version that fails to load is tried again (default: 5)",
+    )
+    add(
+        "--load_retry_interval_micros",
+        type=_natural,
+        default=60_000_000,
+        help="time between two tries (default: one minute)",
+    )
+    _boolean(add, "--enable_batching", help="merges requests into batches")
+    add("--batching_parameters_file", type=Path, help="BatchingParameters; needs --enable_batching")
+    add("--monitoring_config_file", type=Path, help="MonitoringConfig: the Prometheus page")
+    add("--ssl_config_file", type=Path, help="SSLConfig: gRPC over TLS")
+    _boolean(
+        add,
+        "--enable_model_warmup",
+        default=True,
+        help="runs a version's warm-up requests before it serves (default: true)",
+    )
+    add(
+        "--num_request_iterations_for_warmup",
+        type=_natural,
+        default=0,
+        help="how often each warm-up request is run; 0: once (default: 0)",
+    )
+    add("--saved_model_tags", default="serve", help="tags of the graph (default: serve)")
+    for name in ("session", "intra_op", "inter_op"):
+        add(
+            f"--tensorflow_{name}_parallelism",
+            type=_natural,
+            default=0,
+            help="threads of TensorFlow; 0: one a processor (default: 0)",
+        )
+    _boolean(add, "--enable_grpc_healthcheck_service", help="always on here")
+    _boolean(
+        add,
+        "--enable_serialization_as_tensor_content",
+        help="answers in tensor_content instead of float_val and its like: smaller and faster",
+    )
+    add("--bind_address", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add(
+        "--drain_seconds",
+        type=_seconds,
+        default=30.0,
+        help="time that requests in flight get at SIGTERM (default: 30)",
+    )
+
+
+def parse(arguments: Sequence[str]) -> Flags:
+    """The flags of a command line; an unknown or impossible one ends the process with code 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving",
+        description="Serves SavedModels over TensorFlow Serving's API, with its flags.",
+        allow_abbrev=False,
+    )
+    add_arguments(parser)
+    values = parser.parse_args(arguments)
+    if fault := _fault(values):
+        parser.error(fault)
+    return Flags(**vars(values))
+
+
+def _fault(flags: argparse.Namespace) -> str | None:
+    """What is wrong with the flags together. (model_servers/server.cc, BuildAndStart)"""
+    if not flags.port and not flags.grpc_socket_path:
+        return "at least one of --port and --grpc_socket_path must be set"
+    if flags.port and flags.port == flags.rest_api_port:
+        return "--rest_api_port must differ from --port"
+    if not flags.model_base_path and not flags.model_config_file:
+        return "give --model_base_path or --model_config_file"
+    if flags.batching_parameters_file and not flags.enable_batching:
+        return "--batching_parameters_file is set without --enable_batching"
+    if flags.tensorflow_session_parallelism and (
+        flags.tensorflow_intra_op_parallelism or flags.tensorflow_inter_op_parallelism
+    ):
+        return "give --tensorflow_session_parallelism or the intra and inter ones, not both"
+    return None
+
+
+def _boolean(add: Any, name: str, *, default: bool = False, help: str) -> None:
+    add(name, nargs="?", const=True, default=default, type=_truth, metavar="BOOL", help=help)
+
+
+def _truth(text: str) -> bool:
+    if text.lower() in ("true", "1"):
+        return True
+    if text.lower() in ("false", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def _natural(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{number} is negative")
+    return number
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= (number := float(text)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return number

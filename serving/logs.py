@@ -1,0 +1,43 @@
+"""Structured logs: one JSON object a line, on standard error."""
+
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+LOGGER = logging.getLogger("serving")
+
+
+class JsonFormatter(logging.Formatter):
+    """One record as one line of JSON: time (UTC), level, event, then the event's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; an exception's traceback goes into the field `exception`."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure() -> None:
+    """Sends every log of the process through the JSON formatter; once, in the server's process."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
+
+
+def event(name: str, *, level: int = logging.INFO, error: bool = False, **fields: Any) -> None:
+    """Logs an event with its fields.
+
+    Fields name models, versions, methods, codes and durations, never a request's content: an
+    X-ray, its file name or its patient must not end up in a log.
+    """
+    LOGGER.log(level, name, extra={"fields": fields}, exc_info=error)

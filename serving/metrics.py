@@ -1,0 +1,137 @@
+"""Counters and histograms under TensorFlow Serving's names, in Prometheus's text format."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from serving.errors import Code, ServingError
+
+CONTENT_TYPE = "text/plain"  # model_servers/http_server.cc
+
+# Upper bounds in microseconds, 10 x 1.8^k. (servables/tensorflow/util.cc)
+_LATENCY = tuple(10 * 1.8**k for k in range(33))
+_QUEUING = tuple(100 * 1.2**k for k in range(52))  # batching/batching_session.cc
+_SIZES = tuple(float(2**k) for k in range(14))  # batching/batching_util.h
+
+
+class Metrics:
+    """The server's metrics. Slashes in TensorFlow Serving's names are colons in Prometheus's."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._requests = Counter(
+            ":tensorflow:serving:request_count",
+            "The total number of requests.",
+            ["model_name", "status"],
+            registry=registry,
+        )
+        self._latency = Histogram(
+            ":tensorflow:serving:request_latency",
+            "Distribution of wall time (in microseconds) for Tensorflow Serving request.",
+            ["model_name", "API", "entrypoint"],
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self._runtime = Histogram(
+            ":tensorflow:serving:runtime_latency",
+            "Distribution of wall time (in microseconds) for Tensorflow runtime.",
+            ["model_name", "API", "runtime"],
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self._warmup = Histogram(
+            ":tensorflow:serving:model_warmup_latency",
+            "Distribution of wall time (in microseconds) for warming up the model.",
+            ["model_path", "status"],
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self._loads = Counter(
+            ":tensorflow:cc:saved_model:load_attempt_count",
+            "The number of times a SavedModel was requested to be loaded.",
+            ["model_path", "status"],
+            registry=registry,
+        )
+        self._load_latency = Counter(
+            ":tensorflow:cc:saved_model:load_latency",
+            "Latency in microseconds for SavedModels that were successfully loaded.",
+            ["model_path"],
+            registry=registry,
+        )
+        self._queuing = Histogram(
+            ":tensorflow:serving:batching_session:queuing_latency",
+            "Distribution of wall time spent (in microseconds) in queuing",
+            buckets=_QUEUING,
+            registry=registry,
+        )
+        self._batch_size = Histogram(
+            ":tensorflow:serving:batching_session:processed_batch_size",
+            "Tracks the batch size distribution on processing.",
+            buckets=_SIZES,
+            registry=registry,
+        )
+        self._queued = Gauge(
+            ":tensorflow:serving:queued_requests",
+            "Requests that wait for a thread. (Not in TensorFlow Serving.)",
+            registry=registry,
+        )
+
+    def queued_from(self, count: Callable[[], int]) -> None:
+        """Asks `count` how many requests wait, whenever the page is made."""
+        self._queued.set_function(count)
+
+    @contextmanager
+    def request(self, model: Callable[[], str], api: str, entrypoint: str) -> Iterator[None]:
+        """Counts a request by the status it ends with, and times it where it succeeds.
+
+        `model` gives the model's name at the end; a name that is not served counts as none, so
+        that callers cannot make new time series up.
+        """
+        start = time.perf_counter()
+        status = Code.UNKNOWN
+        try:
+            yield
+            status = Code.OK
+        except ServingError as error:
+            status = error.code
+            raise
+        except BaseException:
+            status = Code.CANCELLED
+            raise
+        finally:
+            name = model()
+            self._requests.labels(name, status.name).inc()
+            if status is Code.OK:
+                elapsed = time.perf_counter() - start
+                self._latency.labels(name, api, entrypoint).observe(elapsed * 1e6)
+
+    def ran(self, model: str, seconds: float) -> None:
+        """TensorFlow has run a batch of this model."""
+        self._runtime.labels(model, "Predict", "TF1").observe(seconds * 1e6)
+
+    def batch(self, rows: int, waits: Sequence[float]) -> None:
+        """A batch starts: its rows, and the seconds that each of its requests has waited."""
+        self._batch_size.observe(rows)
+        for wait in waits:
+            self._queuing.observe(wait * 1e6)
+
+    def loaded(self, path: str, seconds: float | None) -> None:
+        """A version was loaded in so many seconds, or (None) could not be."""
+        self._loads.labels(path, "fail" if seconds is None else "success").inc()
+        if seconds is not None:
+            self._load_latency.labels(path).inc(seconds * 1e6)
+
+    def warmed_up(self, path: str, seconds: float) -> None:
+        """A version has answered its warm-up requests."""
+        self._warmup.labels(path, "OK").observe(seconds * 1e6)
+
+    def page(self) -> bytes:
+        """All metrics in Prometheus's text format."""
+        # The library appends _total to a counter's name and adds a _created series; TensorFlow
+        # Serving does neither.
+        text = generate_latest(self._registry)
+        text = re.sub(rb"(?m)^(# (?:HELP|TYPE) )?(:[\w:]+)_total\b", rb"\1\2", text)
+        return re.sub(rb"(?m)^.*:\w+_created\b.*\n", b"", text)

@@ -1,0 +1,154 @@
+"""One version of a model in memory: its signatures, how it runs, and when it may be closed."""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.errors import Code, ServingError, code_of, invalid_argument
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How TensorFlow runs a version; 0 threads means as many as there are processors."""
+
+    tags: tuple[str, ...] = ("serve",)
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+
+
+class SignatureNotFoundError(ServingError):
+    """A signature that the model does not have."""
+
+    def __init__(self, name: str) -> None:
+        # servables/tensorflow/predict_util.cc, RunPredict
+        super().__init__(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        self.name = name
+
+
+class Servable:
+    """A loaded SavedModel, run through a session as TensorFlow Serving runs it.
+
+    A session, unlike `tf.saved_model.load`, gives its memory back when it is closed, stops at a
+    deadline, and needs a fraction of TensorFlow's import time. Calls may come from many threads.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        session: Any,
+        meta_graph: Any,
+        observe: Callable[[str, float], None],
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.signatures: Mapping[str, Any] = dict(meta_graph.signature_def)
+        self._session = session
+        self._observe = observe
+        self._leases = 0
+        self._idle = threading.Condition()
+
+    def signature(self, name: str) -> Any:
+        """The SignatureDef of that name (empty: the default one).
+
+        Raises SignatureNotFoundError.
+        """
+        name = name or DEFAULT_SIGNATURE
+        if name not in self.signatures:
+            raise SignatureNotFoundError(name)
+        return self.signatures[name]
+
+    def run(
+        self,
+        signature_name: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+        timeout: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature and returns the named outputs, each with as many rows as the input.
+
+        `timeout` is in seconds. Raises ServingError with TensorFlow's code and message.
+        """
+        from tensorflow.core.protobuf import config_pb2
+        from tensorflow.python.framework import errors_impl
+
+        signature = self.signatures[signature_name]
+        feeds = {signature.inputs[alias].name: value for alias, value in inputs.items()}
+        fetches = [signature.outputs[alias].name for alias in outputs]
+        options = None
+        if timeout is not None:
+            options = config_pb2.RunOptions(timeout_in_ms=max(1, int(timeout * 1000)))
+        start = time.perf_counter()
+        try:
+            values = self._session.run(fetches, feeds, options=options)
+        except errors_impl.OpError as error:
+            message = error.message.removeprefix("Graph execution error:").strip()
+            raise ServingError(code_of(error.error_code), message) from None
+        except (TypeError, ValueError) as error:
+            raise invalid_argument(str(error)) from None
+        self._observe(self.name, time.perf_counter() - start)
+        return dict(zip(outputs, values, strict=True))
+
+    def retain(self) -> None:
+        """Keeps the version open until the matching `release`."""
+        with self._idle:
+            self._leases += 1
+
+    def release(self) -> None:
+        """Ends one `retain`."""
+        with self._idle:
+            self._leases -= 1
+            self._idle.notify_all()
+
+    def close(self) -> None:
+        """Waits for the requests in flight, then frees the version's memory."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._leases == 0)
+        self._session.close()
+        self._session = None
+        gc.collect()  # a TensorFlow graph holds reference cycles
+
+
+def load(
+    name: str,
+    version: int,
+    path: Path,
+    options: SessionOptions = SessionOptions(),
+    observe: Callable[[str, float], None] = lambda model, seconds: None,
+) -> Servable:
+    """Loads the SavedModel in `path`, variables restored and initialisers run.
+
+    `observe` is told the seconds that each run takes.
+
+    Raises ServingError, with TensorFlow's code where it gave one, for anything that cannot be
+    loaded: a missing or truncated file, an operator that this TensorFlow does not know.
+    """
+    from tensorflow.core.protobuf import config_pb2
+    from tensorflow.python.client import session as tf_session
+    from tensorflow.python.framework import errors_impl, ops
+    from tensorflow.python.saved_model import loader_impl
+
+    graph = ops.Graph()
+    config = config_pb2.ConfigProto(
+        intra_op_parallelism_threads=options.intra_op_threads,
+        inter_op_parallelism_threads=options.inter_op_threads,
+    )
+    session = tf_session.Session(graph=graph, config=config)
+    try:
+        with graph.as_default():
+            meta_graph = loader_impl.SavedModelLoader(str(path)).load(session, list(options.tags))
+    except errors_impl.OpError as error:
+        session.close()
+        raise ServingError(code_of(error.error_code), error.message) from error
+    except Exception as error:  # the loader raises whatever a damaged file makes it stumble over
+        session.close()
+        raise ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}") from error
+    return Servable(name, version, session, meta_graph, observe)

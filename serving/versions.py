@@ -1,0 +1,63 @@
+"""Which versions of a model lie in its folder, and which of them the version policy wants."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Fingerprint = tuple[int, int, int]
+
+
+def versions_in(base_path: Path) -> dict[int, Path]:
+    """The version directories by number: those whose name is a number, complete or not.
+
+    Raises OSError where the folder cannot be read.
+    """
+    return {
+        int(child.name): child
+        for child in sorted(base_path.iterdir())
+        if child.name.isascii() and child.name.isdigit() and child.is_dir()
+    }
+
+
+def wanted(versions: Iterable[int], policy: Any) -> list[int]:
+    """The versions that a ServableVersionPolicy asks for, newest first; the latest by default.
+
+    (sources/storage_path/file_system_storage_path_source.cc)
+    """
+    newest_first = sorted(versions, reverse=True)
+    if policy.HasField("all"):
+        return newest_first
+    if policy.HasField("specific"):
+        return [version for version in newest_first if version in policy.specific.versions]
+    return newest_first[: max(policy.latest.num_versions, 1)]
+
+
+class Completeness:
+    """Tells a version that is still being copied from one that may be loaded.
+
+    Complete is what holds a saved_model.pb and has come to rest: nothing in it was touched for
+    `rest` seconds, or nothing has changed since the last look (which also holds where a file
+    server's clock is not ours).
+    """
+
+    def __init__(self, rest: float) -> None:
+        self._rest = rest
+        self._seen: dict[Path, Fingerprint] = {}
+
+    def __call__(self, version: Path) -> bool:
+        """Whether the version may be loaded; to be asked once at every look at the folder."""
+        try:
+            fingerprint = _fingerprint(version)
+        except OSError:  # a file vanished between listing and looking
+            return False
+        before = self._seen.get(version)
+        self._seen[version] = fingerprint
+        newest = fingerprint[2] / 1e9
+        at_rest = fingerprint == before or time.time() - newest >= self._rest
+        return at_rest and (version / "saved_model.pb").is_file()
+
+
+def _fingerprint(version: Path) -> Fingerprint:
+    stats = [path.stat() for path in (version, *version.rglob("*"))]
+    return len(stats), sum(s.st_size for s in stats), max(s.st_ctime_ns for s in stats)
