@@ -1,0 +1,100 @@
+"""The asyncio client: the same calls as the synchronous one, awaited."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Self
+
+import grpc
+
+from client import exchange
+from client.channel import TIMEOUT, Tls, open_channel
+from client.client import AnyImage, Image
+from client.errors import ServerError, from_rpc
+from client.images import ImageError, XRay, read
+from client.results import Metadata, Outcome, Prediction, VersionStatus
+
+
+class AsyncPneumoniaClient:
+    """`client.client.PneumoniaClient` for asyncio; make it inside the running event loop."""
+
+    def __init__(
+        self,
+        target: str = "localhost:8500",
+        *,
+        model: str = "pneumonia",
+        version: int | None = None,
+        timeout: float = TIMEOUT,
+        tls: Tls | None = None,
+    ):
+        self.target = target
+        self._timeout = timeout
+        self._requests = exchange.Requests(model, version)
+        self._channel = open_channel(grpc.aio, target, tls)
+        self._methods = exchange.Methods(self._channel)
+
+    async def predict(self, image: Image, *, cam: bool = False) -> Prediction:
+        """Asks for one X-ray; it is read in a thread, so that the loop goes on."""
+        xray = image if isinstance(image, XRay) else await asyncio.to_thread(read, image)
+        start = time.perf_counter()
+        response = await self._call(self._methods.predict, self._requests.predict(xray, cam))
+        return exchange.prediction(response, time.perf_counter() - start)
+
+    async def stream(
+        self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
+    ) -> AsyncIterator[Outcome[AnyImage]]:
+        """Asks for many X-rays, `concurrency` at a time; the outcomes keep the images' order.
+
+        An image that fails is an outcome with its error, and the others go on. At most
+        2 * concurrency images are held at once, however many there are.
+        """
+        places = asyncio.Semaphore(concurrency)
+        waiting: deque[asyncio.Task[Outcome[AnyImage]]] = deque()
+        try:
+            for image in images:
+                if len(waiting) == 2 * concurrency:
+                    yield await waiting.popleft()
+                waiting.append(asyncio.create_task(self._outcome(image, cam, places)))
+            while waiting:
+                yield await waiting.popleft()
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def status(self) -> list[VersionStatus]:
+        """The model's versions on the server, newest first."""
+        return exchange.statuses(await self._call(self._methods.status, self._requests.status()))
+
+    async def metadata(self) -> Metadata:
+        """The served version and its signatures."""
+        response = await self._call(self._methods.metadata, self._requests.metadata())
+        return exchange.metadata(response)
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Ends the connection."""
+        await self.close()
+
+    async def _outcome(
+        self, image: AnyImage, cam: bool, places: asyncio.Semaphore
+    ) -> Outcome[AnyImage]:
+        async with places:
+            try:
+                return Outcome(image, prediction=await self.predict(image, cam=cam))
+            except (ImageError, ServerError) as error:
+                return Outcome(image, error=error)
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        try:
+            return await method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise from_rpc(error, self.target) from None

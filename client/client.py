@@ -1,0 +1,110 @@
+"""The synchronous client; safe to share between threads."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TypeVar
+
+import grpc
+
+from client import exchange
+from client.channel import TIMEOUT, Tls, open_channel
+from client.errors import ServerError, from_rpc
+from client.images import ImageError, XRay, read
+from client.results import Metadata, Outcome, Prediction, VersionStatus
+
+Image = str | Path | bytes | BinaryIO | XRay
+AnyImage = TypeVar("AnyImage", bound=Image)
+
+
+class PneumoniaClient:
+    """Sends X-rays to a model server that speaks TensorFlow Serving's gRPC API.
+
+    target: "host:port". model, version: the newest version unless one is named. timeout: seconds
+    for one call, retries included; a server that is away (UNAVAILABLE) or busy
+    (RESOURCE_EXHAUSTED) is asked up to four times, and nothing else is repeated. tls: None speaks
+    plain text.
+
+    Every call raises a ServerError, by kind: ServerAwayError, ServerBusyError, DeadlineError,
+    ImageRefusedError, ModelMissingError.
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:8500",
+        *,
+        model: str = "pneumonia",
+        version: int | None = None,
+        timeout: float = TIMEOUT,
+        tls: Tls | None = None,
+    ):
+        self.target = target
+        self._timeout = timeout
+        self._requests = exchange.Requests(model, version)
+        self._channel = open_channel(grpc, target, tls)
+        self._methods = exchange.Methods(self._channel)
+
+    def predict(self, image: Image, *, cam: bool = False) -> Prediction:
+        """Asks for one X-ray: a path, bytes, a binary file, or an XRay that was read before.
+
+        cam: with heat map and overlay. Raises ImageError, before anything is sent, where the
+        image cannot be used.
+        """
+        xray = image if isinstance(image, XRay) else read(image)
+        start = time.perf_counter()
+        response = self._call(self._methods.predict, self._requests.predict(xray, cam))
+        return exchange.prediction(response, time.perf_counter() - start)
+
+    def stream(
+        self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
+    ) -> Iterator[Outcome[AnyImage]]:
+        """Asks for many X-rays, `concurrency` at a time; the outcomes keep the images' order.
+
+        An image that fails is an outcome with its error, and the others go on. At most
+        2 * concurrency images are held at once, however many there are.
+        """
+        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="predict")
+        waiting: deque[Future[Outcome[AnyImage]]] = deque()
+        try:
+            for image in images:
+                if len(waiting) == 2 * concurrency:
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(self._outcome, image, cam))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def status(self) -> list[VersionStatus]:
+        """The model's versions on the server, newest first."""
+        return exchange.statuses(self._call(self._methods.status, self._requests.status()))
+
+    def metadata(self) -> Metadata:
+        """The served version and its signatures."""
+        return exchange.metadata(self._call(self._methods.metadata, self._requests.metadata()))
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the connection."""
+        self.close()
+
+    def _outcome(self, image: AnyImage, cam: bool) -> Outcome[AnyImage]:
+        try:
+            return Outcome(image, prediction=self.predict(image, cam=cam))
+        except (ImageError, ServerError) as error:
+            return Outcome(image, error=error)
+
+    def _call(self, method: Any, request: Any) -> Any:
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise from_rpc(error, self.target) from None

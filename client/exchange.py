@@ -1,0 +1,133 @@
+"""Requests to the model server and what its answers say; the same for both kinds of client."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from client import protos, tensors
+from client.errors import ServerError
+from client.images import XRay
+from client.results import Metadata, Prediction, Signature, TensorInfo, VersionStatus
+
+_PREDICTION: Final = "/tensorflow.serving.PredictionService/"
+_MODEL: Final = "/tensorflow.serving.ModelService/"
+_STATES: Final = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+
+
+class Methods:
+    """The server's methods as calls on a channel, synchronous or asyncio."""
+
+    def __init__(self, channel: Any):
+        self.predict = channel.unary_unary(
+            _PREDICTION + "Predict",
+            request_serializer=protos.PredictRequest.SerializeToString,
+            response_deserializer=protos.PredictResponse.FromString,
+        )
+        self.metadata = channel.unary_unary(
+            _PREDICTION + "GetModelMetadata",
+            request_serializer=protos.GetModelMetadataRequest.SerializeToString,
+            response_deserializer=protos.GetModelMetadataResponse.FromString,
+        )
+        self.status = channel.unary_unary(
+            _MODEL + "GetModelStatus",
+            request_serializer=protos.GetModelStatusRequest.SerializeToString,
+            response_deserializer=protos.GetModelStatusResponse.FromString,
+        )
+
+
+class Requests:
+    """Requests for one model; the newest version unless one is named."""
+
+    def __init__(self, model: str, version: int | None):
+        self._model = model
+        self._version = version
+
+    def predict(self, xray: XRay, cam: bool) -> Any:
+        """A PredictRequest of one image."""
+        request = protos.PredictRequest()
+        self._address(request)
+        request.model_spec.signature_name = "cam" if cam else "predict_image"
+        request.inputs["image_bytes"].CopyFrom(tensors.from_bytes([xray.data]))
+        return request
+
+    def status(self) -> Any:
+        """A GetModelStatusRequest."""
+        return self._address(protos.GetModelStatusRequest())
+
+    def metadata(self) -> Any:
+        """A GetModelMetadataRequest for the signatures."""
+        request = protos.GetModelMetadataRequest(metadata_field=["signature_def"])
+        return self._address(request)
+
+    def _address(self, request: Any) -> Any:
+        request.model_spec.name = self._model
+        if self._version is not None:
+            request.model_spec.version.value = self._version
+        return request
+
+
+def prediction(response: Any, latency: float) -> Prediction:
+    """The first row of a PredictResponse.
+
+    Raises ServerError where an output of the contract is missing or cannot be read.
+    """
+    row = {name: _first_row(name, tensor) for name, tensor in response.outputs.items()}
+    missing = [name for name in ("probability", "threshold", "label") if name not in row]
+    if missing:
+        raise ServerError(f"the model's answer lacks '{missing[0]}'; is it a pneumonia model?")
+    quality = row.get("quality")
+    return Prediction(
+        probability=float(row["probability"]),
+        threshold=float(row["threshold"]),
+        label=int(row["label"]),
+        version=response.model_spec.version.value,
+        latency=latency,
+        quality=None if quality is None else float(quality),
+        heatmap=row.get("heatmap"),
+        overlay=row.get("overlay_png_bytes"),
+    )
+
+
+def _first_row(name: str, tensor: Any) -> Any:
+    try:
+        values = tensors.to_numpy(tensor)
+    except tensors.TensorError as error:
+        raise ServerError(f"the model's output '{name}' cannot be read: {error}") from error
+    if np.ndim(values) == 0 or len(values) != 1:
+        raise ServerError(f"the model's output '{name}' has shape {values.shape}, not one row")
+    return values[0]
+
+
+def statuses(response: Any) -> list[VersionStatus]:
+    """The versions in a GetModelStatusResponse, newest first."""
+    versions = [
+        VersionStatus(
+            version=entry.version,
+            state=_STATES.get(entry.state, "UNKNOWN"),
+            error=entry.status.error_message,
+        )
+        for entry in response.model_version_status
+    ]
+    return sorted(versions, key=lambda entry: entry.version, reverse=True)
+
+
+def metadata(response: Any) -> Metadata:
+    """What a GetModelMetadataResponse says; raises ServerError without signatures in it."""
+    found = protos.SignatureDefMap()
+    if not response.metadata["signature_def"].Unpack(found):
+        raise ServerError("the server's metadata lacks the signatures")
+    signatures = {
+        name: Signature(_tensor_infos(signature.inputs), _tensor_infos(signature.outputs))
+        for name, signature in sorted(found.signature_def.items())
+    }
+    spec = response.model_spec
+    return Metadata(spec.name, spec.version.value, signatures)
+
+
+def _tensor_infos(infos: Any) -> dict[str, TensorInfo]:
+    return {
+        name: TensorInfo(
+            tensors.dtype_name(info.dtype), tuple(dim.size for dim in info.tensor_shape.dim)
+        )
+        for name, info in sorted(infos.items())
+    }

@@ -1,0 +1,96 @@
+"""What the model server answers, as plain values."""
+
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+
+from client.errors import ServerError
+from client.images import ImageError
+
+CLASSES: Final = ("NORMAL", "PNEUMONIA")  # by label
+# Below it, an image resembles nothing that the model was trained on.
+QUALITY_LIMIT: Final = 0.5
+UNUSUAL: Final = "does not look like a frontal chest radiograph; do not rely on this result"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The model's answer for one X-ray.
+
+    probability, threshold: of pneumonia, in [0, 1]; label: 1 where probability >= threshold.
+    version: the model's, unix seconds. latency: seconds from request to answer.
+    quality: how much the image resembles the training set's, in [0, 1]; None where the model does
+        not say. heatmap: float32[224,224] in [0,1], the whole X-ray squashed to a square; overlay:
+        a PNG file of the heat map over the X-ray; both only where asked for.
+    """
+
+    probability: float
+    threshold: float
+    label: int
+    version: int
+    latency: float
+    quality: float | None = None
+    heatmap: np.ndarray | None = field(default=None, repr=False, compare=False)
+    overlay: bytes | None = field(default=None, repr=False)
+
+    @property
+    def positive(self) -> bool:
+        """Whether the model decides for pneumonia."""
+        return self.label == 1
+
+    @property
+    def decision(self) -> str:
+        """PNEUMONIA or NORMAL."""
+        return CLASSES[self.positive]
+
+    @property
+    def warning(self) -> str | None:
+        """Why the result deserves no trust, where the model says so."""
+        return UNUSUAL if self.quality is not None and self.quality < QUALITY_LIMIT else None
+
+
+Source = TypeVar("Source")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Source]):
+    """One of many images: what was asked for, and either its prediction or what went wrong."""
+
+    source: Source
+    prediction: Prediction | None = None
+    error: ImageError | ServerError | None = None
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """A version of the model and its state: START, LOADING, AVAILABLE, UNLOADING or END."""
+
+    version: int
+    state: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor's type, such as "float32" or "string", and shape; -1 is any size."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One way to call the model."""
+
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The served model: its version, unix seconds, and its signatures by name."""
+
+    name: str
+    version: int
+    signatures: dict[str, Signature]
