@@ -1,0 +1,105 @@
+"""Runs one step in its pod: TFX's entry point, told what open-source Kubeflow leaves unsaid.
+
+TFX's own entry point was written for Vertex AI. Open-source Kubeflow differs in three ways, read
+in its driver and launcher (kubeflow/pipelines, backend/src/v2): it hands input artifacts over
+without their type; it copies artifacts between the object store and the pod's disk by itself and
+expects the step to work on the copies, under /minio, /s3 or /gcs; and its page shows a
+`system.HTML` artifact only where the URI is the HTML file's own. On Vertex AI /gcs is a mount of
+Cloud Storage, so the same works there.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from absl import app
+from absl.flags import argparse_flags
+from tfx.orchestration.kubeflow.v2 import compiler_utils
+from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+from tfx.types.artifact import Artifact
+
+HTML_TITLE: Final = "system.HTML"
+_MOUNTS: Final = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
+
+Json = dict[str, Any]
+
+
+class HTML(Artifact):
+    """Kubeflow's own type for a page to show; TFX knows no such type."""
+
+    TYPE_NAME = HTML_TITLE
+
+
+def main(parsed: tuple[argparse.Namespace, list[str]]) -> None:
+    """Runs the executor that the command line names; raises what the executor raises."""
+    args, beam_args = parsed
+    compiler_utils.TITLE_TO_CLASS_PATH[HTML_TITLE] = "kubeflow.step.HTML"
+    invocation = json.loads(args.json_serialized_invocation_args)
+    declared = json.loads(args.json_serialized_inputs_spec_args).get("artifacts", {})
+    uris = _on_disk(_artifacts(invocation, "outputs"))
+    _on_disk(_typed(_artifacts(invocation, "inputs"), declared))
+    args.json_serialized_invocation_args = json.dumps(invocation)
+    kubeflow_v2_run_executor.main((args, beam_args))
+    _publish(Path(invocation["outputs"]["outputFile"]), invocation, uris)
+
+
+def local_path(artifact: Json) -> str:
+    """Where Kubeflow's launcher keeps an artifact in the pod; other URIs are paths already."""
+    uri: str = artifact["uri"]
+    if artifact.get("customPath"):
+        return str(artifact["customPath"])
+    for scheme, mount in _MOUNTS.items():
+        if uri.startswith(scheme):
+            return mount + uri.removeprefix(scheme)
+    return uri
+
+
+def _artifacts(invocation: Json, side: str) -> dict[str, Json]:
+    """The artifacts by their keys; Kubeflow gives each key one."""
+    lists = invocation.get(side, {}).get("artifacts", {})
+    return {key: held["artifacts"][0] for key, held in lists.items() if held.get("artifacts")}
+
+
+def _typed(artifacts: dict[str, Json], declared: Json) -> dict[str, Json]:
+    for key, artifact in artifacts.items():
+        if not any(artifact.get("type", {}).values()):
+            artifact["type"] = declared[key]["artifactType"]
+    return artifacts
+
+
+def _on_disk(artifacts: dict[str, Json]) -> dict[str, str]:
+    """Points the artifacts at their copies on disk; returns the URIs they had."""
+    uris = {}
+    for key, artifact in artifacts.items():
+        uris[key] = artifact["uri"]
+        artifact["uri"] = local_path(artifact)
+    return uris
+
+
+def _publish(output_file: Path, invocation: Json, uris: dict[str, str]) -> None:
+    """Gives the outputs their URIs back in what the executor reports."""
+    report = json.loads(output_file.read_text(encoding="utf-8"))
+    outputs = _artifacts(invocation, "outputs")
+    for key, artifact in _artifacts({"outputs": report}, "outputs").items():
+        artifact["uri"] = uris[key]
+        if outputs[key]["type"].get("schemaTitle") == HTML_TITLE:
+            (page,) = Path(outputs[key]["uri"]).glob("*.html")
+            artifact["uri"] += f"/{page.name}"
+            if "customPath" in outputs[key]:
+                artifact["customPath"] = str(page)
+    output_file.write_text(json.dumps(report), encoding="utf-8")
+
+
+def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What TFX's compiler puts on the command line; the rest are Beam's arguments."""
+    parser = argparse_flags.ArgumentParser(description=__doc__)
+    parser.add_argument("--executor_class_path", required=True)
+    parser.add_argument("--json_serialized_invocation_args", required=True)
+    parser.add_argument("--json_serialized_inputs_spec_args", required=True)
+    known: tuple[argparse.Namespace, list[str]] = parser.parse_known_args(argv[1:])
+    return known
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=_parse)

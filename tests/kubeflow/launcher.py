@@ -1,0 +1,269 @@
+"""Executes a compiled package without a cluster, as open-source Kubeflow Pipelines does.
+
+Written after its driver (kubeflow/pipelines, backend/src/v2/driver: resolve.go, container.go,
+driver.go, cache.go) and its importer launcher. It takes the YAML alone. What a step can rely on
+there holds here and no more: input artifacts come without their type, metadata went through ML
+Metadata (integers became floats), object stores keep no empty folder, the pod's disk is gone
+after the step, volumes are seen only by steps that mount them.
+"""
+
+import dataclasses
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+from google.protobuf import json_format, struct_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2 as ir
+
+from tests.kubeflow.pod import Pod, Volumes
+
+ROOT = "minio://mlpipeline/v2/artifacts"
+
+
+class RefusedError(ValueError):
+    """What Kubeflow's API server or driver would not run."""
+
+
+@dataclasses.dataclass
+class Task:
+    """What became of a task."""
+
+    state: str  # SUCCEEDED, CACHED, SKIPPED (condition), OMITTED (something upstream), FAILED
+    attempts: int = 0
+    log: str = ""
+    outputs: dict[str, int] = dataclasses.field(default_factory=dict)  # artifact ids
+
+
+@dataclasses.dataclass
+class Cluster:
+    """A stand-in for the cluster: object store, ML Metadata, volumes; outlives runs."""
+
+    folder: Path
+    volumes: Volumes = dataclasses.field(default_factory=dict)
+    artifacts: dict[int, ir.RuntimeArtifact] = dataclasses.field(default_factory=dict)
+    cache: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    def run(self, package: Path, parameters: Mapping[str, Any]) -> dict[str, Task]:
+        """Runs a package to its end, or to its first failure."""
+        return _Run(self, package, parameters).finish()
+
+    def record(self, artifact: ir.RuntimeArtifact) -> int:
+        """ML Metadata's part: a number, and JSON values in its own types."""
+        kept = ir.RuntimeArtifact(uri=artifact.uri)
+        for key, value in artifact.metadata.fields.items():
+            kept.metadata.fields[key].CopyFrom(_through_mlmd(value))
+        kept.metadata.fields["store_session_info"].string_value = "{}"
+        # The driver hands artifacts on with a schema that is empty.
+        kept.type.instance_schema = ""
+        kept.name = str(len(self.artifacts) + 1)
+        self.artifacts[int(kept.name)] = kept
+        return int(kept.name)
+
+
+class _Run:
+    def __init__(self, cluster: Cluster, package: Path, parameters: Mapping[str, Any]) -> None:
+        spec, *platforms = yaml.safe_load_all(package.read_text())
+        self.cluster = cluster
+        self.spec = json_format.ParseDict(spec, ir.PipelineSpec())
+        self.deployment = ir.PipelineDeploymentConfig()
+        json_format.ParseDict(json_format.MessageToDict(self.spec.deployment_spec), self.deployment)
+        self.mounts = _mounts(platforms[0] if platforms else {})
+        self.parameters = self._root_parameters(parameters)
+        self.id = uuid.uuid4().hex
+        self.tasks: dict[str, Task] = {}
+
+    def finish(self) -> dict[str, Task]:
+        tasks = self.spec.root.dag.tasks
+        for name in TopologicalSorter(
+            {name: list(task.dependent_tasks) for name, task in tasks.items()}
+        ).static_order():
+            task = tasks[name]
+            if any(self.tasks[up].state not in DONE for up in task.dependent_tasks):
+                self.tasks[name] = Task("OMITTED")
+                continue
+            component = self.spec.components[task.component_ref.name]
+            executor = self.deployment.executors[component.executor_label]
+            start = STARTERS.get(executor.WhichOneof("spec"))
+            if start is None:
+                raise RefusedError(f"{name}: no {executor.WhichOneof('spec')} executors")
+            self.tasks[name] = start(self, name, task, component, executor)
+        return self.tasks
+
+    def _root_parameters(self, given: Mapping[str, Any]) -> dict[str, struct_pb2.Value]:
+        declared = self.spec.root.input_definitions.parameters
+        if unknown := set(given) - set(declared):
+            raise RefusedError(f"unknown parameters {unknown}")
+        values = {}
+        for name, definition in declared.items():
+            if name in given:
+                values[name] = json_format.ParseDict(given[name], struct_pb2.Value())
+            elif definition.HasField("default_value"):
+                values[name] = definition.default_value
+            else:
+                raise RefusedError(f"parameter {name}: neither value nor default value")
+        return values
+
+    def inputs(self, task: ir.PipelineTaskSpec, component: ir.ComponentSpec) -> Any:
+        """The driver's resolveInputs."""
+        resolved = ir.ExecutorInput.Inputs()
+        for name, given in task.inputs.parameters.items():
+            match given.WhichOneof("kind"):
+                case "runtime_value":
+                    value = given.runtime_value.constant
+                case "component_input_parameter":
+                    value = self.parameters[given.component_input_parameter]
+                case other:
+                    raise RefusedError(f"parameter {name}: {other}")
+            resolved.parameter_values[name].CopyFrom(value)
+        for name, definition in component.input_definitions.parameters.items():
+            _check_type(name, definition, resolved.parameter_values)
+        for name, given in task.inputs.artifacts.items():
+            producer = self.tasks[given.task_output_artifact.producer_task]
+            artifact = producer.outputs[given.task_output_artifact.output_artifact_key]
+            resolved.artifacts[name].artifacts.append(self.cluster.artifacts[artifact])
+        return resolved
+
+    def start_container(
+        self, name: str, task: Any, component: ir.ComponentSpec, executor: Any
+    ) -> Task:
+        container = executor.container
+        given = ir.ExecutorInput(inputs=self.inputs(task, component))
+        condition = task.trigger_policy.condition
+        if condition and not holds(condition, given):
+            return Task("SKIPPED")
+        key = _cache_key(container, given, component)
+        if task.caching_options.enable_cache and key in self.cluster.cache:
+            return Task("CACHED", outputs=self.cluster.cache[key])
+        root = f"{ROOT}/{self.spec.pipeline_info.name}/{self.id}/{name}/{uuid.uuid4()}"
+        for output, definition in component.output_definitions.artifacts.items():
+            given.outputs.artifacts[output].artifacts.add(
+                name=output, uri=f"{root}/{output}", type=definition.artifact_type
+            )
+        done = Task("FAILED")
+        for _ in range(1 + task.retry_policy.max_retry_count):
+            done.attempts += 1
+            volumes = {
+                path: self.cluster.volumes[claim]
+                for claim, path in self.mounts.get(component.executor_label, ())
+            }
+            with Pod(self.cluster.folder / "pods" / uuid.uuid4().hex, self.cluster.store) as pod:
+                published, done.log = pod.run(container, given, root, volumes)
+            if published is not None:
+                done.state = "SUCCEEDED"
+                done.outputs = {
+                    output: self.cluster.record(artifact) for output, artifact in published.items()
+                }
+                self.cluster.cache[key] = done.outputs
+                break
+        return done
+
+    def start_importer(
+        self, _name: str, task: Any, component: ir.ComponentSpec, executor: Any
+    ) -> Task:
+        if task.trigger_policy.condition:
+            raise RefusedError("triggerPolicy.condition on importer task is not supported")
+        (output,) = component.output_definitions.artifacts
+        source = executor.importer.artifact_uri
+        if source.WhichOneof("value") == "constant":
+            uri = source.constant.string_value
+        else:
+            given = task.inputs.parameters[source.runtime_parameter]
+            uri = self.parameters[given.component_input_parameter].string_value
+        if not re.match(r"(gs|s3|minio)://[^/]+/.", uri):
+            raise RefusedError(f"no provider scheme found in artifact URI: {uri}")
+        known = [number for number, held in self.cluster.artifacts.items() if held.uri == uri]
+        if known and not executor.importer.reimport:
+            return Task("SUCCEEDED", outputs={output: known[0]})
+        imported = ir.RuntimeArtifact(uri=uri, metadata=executor.importer.metadata)
+        return Task("SUCCEEDED", outputs={output: self.cluster.record(imported)})
+
+
+DONE = ("SUCCEEDED", "CACHED")
+STARTERS: dict[str, Callable[..., Task]] = {
+    "container": _Run.start_container,
+    "importer": _Run.start_importer,
+}
+
+
+def holds(condition: str, given: ir.ExecutorInput) -> bool:
+    """A trigger condition, in the part of CEL that TFX's compiler writes."""
+    names = json.loads(json.dumps(json_format.MessageToDict(given)), object_hook=_Attributes)
+    words = {"&&": " and ", "||": " or ", "true": "True", "false": "False"}
+    python = re.sub(
+        r"&&|\|\||!(?!=)|\btrue\b|\bfalse\b", lambda m: words.get(m[0], " not "), condition
+    )
+    return bool(eval(python, {"__builtins__": {}}, {"inputs": names["inputs"]}))
+
+
+class _Attributes(dict[str, Any]):
+    """JSON's objects, by attribute and by key."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+def _mounts(platform: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    executors = (
+        platform.get("platforms", {})
+        .get("kubernetes", {})
+        .get("deploymentSpec", {})
+        .get("executors", {})
+    )
+    return {
+        label: [(mount["constant"], mount["mountPath"]) for mount in given["pvcMount"]]
+        for label, given in executors.items()
+    }
+
+
+def _check_type(name: str, definition: Any, values: Any) -> None:
+    if name not in values:
+        if not definition.is_optional and not definition.HasField("default_value"):
+            raise RefusedError(f"neither value nor default value for parameter {name}")
+        return
+    types = ir.ParameterType
+    wanted = {
+        types.STRING: "string_value",
+        types.NUMBER_INTEGER: "number_value",
+        types.NUMBER_DOUBLE: "number_value",
+        types.BOOLEAN: "bool_value",
+    }[definition.parameter_type]
+    if values[name].WhichOneof("kind") != wanted:
+        raise RefusedError(f"input parameter {name} type mismatch: expect {wanted}")
+
+
+def _through_mlmd(value: struct_pb2.Value) -> struct_pb2.Value:
+    kind = value.WhichOneof("kind")
+    if kind in ("string_value", "number_value"):
+        return value
+    if kind == "bool_value":
+        return struct_pb2.Value(number_value=float(value.bool_value))
+    if kind in ("list_value", "struct_value"):
+        wrapped = struct_pb2.Value()
+        wrapped.struct_value.fields[kind.removesuffix("_value")].CopyFrom(value)
+        return wrapped
+    raise RefusedError(f"metadata: unknown/unsupported value type {kind}")
+
+
+def _cache_key(container: Any, given: ir.ExecutorInput, component: ir.ComponentSpec) -> str:
+    inputs = json_format.MessageToDict(given.inputs)
+    return json.dumps(
+        {
+            "artifacts": {
+                name: [artifact["name"] for artifact in held["artifacts"]]
+                for name, held in inputs.get("artifacts", {}).items()
+            },
+            "parameters": inputs.get("parameterValues", {}),
+            "outputs": json_format.MessageToDict(component.output_definitions),
+            "container": [container.image, *container.command, *container.args],
+        },
+        sort_keys=True,
+    )

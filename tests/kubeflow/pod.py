@@ -1,0 +1,134 @@
+"""One step's pod: what Kubeflow's launcher does around the user's command (launcher_v2.go)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2 as ir
+
+Volumes = dict[str, Path]
+Published = dict[str, ir.RuntimeArtifact]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Pod:
+    """A disk of its own, gone when the step ends; the image is this repository and its Python."""
+
+    def __init__(self, disk: Path, store: Path) -> None:
+        self.disk = disk
+        self.store = store
+
+    def __enter__(self) -> Self:
+        for name in ("tmp", "home"):
+            (self.disk / name).mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _value: object, _trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.disk)
+
+    def run(
+        self, container: Any, given: ir.ExecutorInput, task_root: str, volumes: Mapping[str, Path]
+    ) -> tuple[Published | None, str]:
+        """Runs the container's command; returns its outputs, None if it failed, and its log."""
+        given = self._localised(given, task_root)
+        self._download(given.inputs.artifacts)
+        mounted = [_mount(Path(path), volume) for path, volume in volumes.items()]
+        try:
+            done = subprocess.run(
+                _command_line(container, given),
+                cwd=REPOSITORY,
+                env=self._environment(container),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+        finally:
+            for path in mounted:
+                path.unlink()
+        if done.returncode:
+            return None, done.stdout
+        return self._published(given), done.stdout
+
+    def path(self, uri: str) -> str:
+        """LocalPathForURI, below this pod's disk; an artifact's custom path goes before it."""
+        return f"{self.disk}/{uri.replace('://', '/', 1)}"
+
+    def _localised(self, given: ir.ExecutorInput, task_root: str) -> ir.ExecutorInput:
+        local = ir.ExecutorInput()
+        local.CopyFrom(given)
+        for side in (local.inputs, local.outputs):
+            for held in side.artifacts.values():
+                for artifact in held.artifacts:
+                    artifact.custom_path = self.path(artifact.uri)
+        for held in local.outputs.artifacts.values():
+            Path(held.artifacts[0].custom_path).parent.mkdir(parents=True, exist_ok=True)
+        local.outputs.output_file = f"{self.path(task_root)}/output_metadata.json"
+        Path(local.outputs.output_file).parent.mkdir(parents=True, exist_ok=True)
+        return local
+
+    def _download(self, artifacts: Mapping[str, Any]) -> None:
+        for held in artifacts.values():
+            for artifact in held.artifacts:
+                _copy(_key(self.store, artifact.uri), Path(artifact.custom_path))
+
+    def _published(self, given: ir.ExecutorInput) -> Published:
+        reported = ir.ExecutorOutput()
+        output_file = Path(given.outputs.output_file)
+        if output_file.exists():
+            json_format.Parse(output_file.read_text(), reported)  # unknown fields are refused
+        published = {}
+        for name, held in given.outputs.artifacts.items():
+            artifact = held.artifacts[0]
+            for merged in reported.artifacts[name].artifacts[:1]:
+                artifact.uri = merged.uri or artifact.uri
+                artifact.metadata.MergeFrom(merged.metadata)
+                artifact.custom_path = merged.custom_path or artifact.custom_path
+            _copy(Path(artifact.custom_path), _key(self.store, artifact.uri))
+            published[name] = artifact
+        return published
+
+    def _environment(self, container: Any) -> dict[str, str]:
+        kept = ("PATH", "LANG", "TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES")
+        return {
+            **{name: os.environ[name] for name in kept if name in os.environ},
+            **{variable.name: variable.value for variable in container.env},
+            "HOME": str(self.disk / "home"),
+            "TMPDIR": str(self.disk / "tmp"),
+        }
+
+
+def _command_line(container: Any, given: ir.ExecutorInput) -> list[str]:
+    command = [*container.command, *container.args]
+    if command[0] == "python":
+        command[0] = sys.executable
+    invocation = json_format.MessageToJson(given, indent=None)
+    return [word.replace("{{$}}", invocation) for word in command]
+
+
+def _mount(path: Path, volume: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(volume, target_is_directory=True)
+    return path
+
+
+def _key(store: Path, uri: str) -> Path:
+    return store / uri.replace("://", "/", 1)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a file, or the files below a folder: an object store knows no empty folder."""
+    files = [source] if source.is_file() else [p for p in source.rglob("*") if p.is_file()]
+    for file in files:
+        place = target if file == source else target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
