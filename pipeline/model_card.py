@@ -1,0 +1,90 @@
+"""The model card that travels with each version.
+
+Fields after M. Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Card = dict[str, dict[str, Any]]
+
+
+def build(summary: Mapping[str, Any]) -> Card:
+    """Sections of Mitchell et al. by title, each a mapping of field to text or figures.
+
+    Args:
+        summary: of the training, as `pipeline.training` writes it.
+    """
+    point = summary["operating_point"]
+    validation = summary["validation"]
+    return {
+        "Model details": {
+            "Name": "pneumonia",
+            "Kind": "VGG-16 (Simonyan and Zisserman 2015), global average pooling, one logit",
+            "Version": summary["trained_at"],
+            "Code version": summary["code_version"],
+            "Starting weights": summary["weights"],
+            "Trained layers": f"{summary['config']['model']['first_trainable']} and after",
+            "Input": "JPEG or PNG of a frontal chest X-ray",
+            "Output": "probability of pneumonia, decision, heat map",
+            "Licence": "Apache-2.0; the starting weights are Oxford VGG's, CC BY 4.0",
+        },
+        "Intended use": {
+            "Use": "research on the detection of pneumonia in frontal chest X-rays",
+            "Users": "research teams with a radiologist among them",
+            "Out of scope": "diagnosis, triage or any clinical decision: this is not a medical "
+            "device; other views, other body parts, other diseases",
+        },
+        "Factors": {
+            "Relevant": "age, hospital, exposure, projection, image size and compression",
+            "Evaluated": "etiology, image size class and source, in the evaluation report",
+        },
+        "Metrics": {
+            "Gate": "recall (a missed pneumonia is the costly error), its lower 95 % bound, "
+            "precision",
+            "Calibration": summary["config"]["operating_point"]["calibration"],
+            "Decision": f"pneumonia from a calibrated probability of {point['threshold']:.4f} on: "
+            "the highest threshold that reached a sensitivity of "
+            f"{summary['config']['operating_point']['sensitivity']} on the validation split",
+        },
+        "Training data": {
+            "Films, augmented copies included": summary["train"],
+            "Splits": "by patient",
+        },
+        "Evaluation data": {
+            "Validation": summary["val"],
+            "Test": "the test split, by patient; results in the run's evaluation report",
+        },
+        "Quantitative analyses": {
+            "Validation AUC": validation["auc"],
+            "Validation sensitivity": validation["sensitivity"],
+            "Validation specificity": validation["specificity"],
+        },
+        "Ethical considerations": {
+            "Data": "published, de-identified X-rays or the user's own, for which the user answers",
+            "Risks": "a missed pneumonia delays treatment; a heat map is no proof of cause",
+        },
+        "Caveats and recommendations": {
+            "Bias": "learnt from one source, the model may read how films were taken and saved "
+            "there instead of the lungs; figures from elsewhere can be much lower",
+            "Before use elsewhere": "measure on local films and fit calibration and threshold anew",
+        },
+    }
+
+
+def markdown(card: Card) -> str:
+    """The card as Markdown, a heading per section and a list item per field."""
+    lines = ["# Model card", ""]
+    for section, fields in card.items():
+        lines += [f"## {section}", ""]
+        lines += [f"- **{name}**: {_text(value)}" for name, value in fields.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return str(value)

@@ -1,0 +1,162 @@
+"""The SavedModel: three signatures around the Transform graph, the network and its threshold."""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from pipeline import features, imaging
+from pipeline.config import ImageConfig
+from pipeline.model import Network
+from pipeline.operating_point import OperatingPoint
+
+SLICE = 16  # images worked on at a time, whatever the batch
+_BYTES = tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES)
+_SCORES = {
+    features.PROBABILITY: tf.TensorSpec([None], tf.float32),
+    features.THRESHOLD: tf.TensorSpec([None], tf.float32),
+    features.LABEL: tf.TensorSpec([None], tf.int64),
+}
+_MAPS = {
+    **_SCORES,
+    features.HEATMAP: tf.TensorSpec([None, imaging.HEATMAP_SIZE, imaging.HEATMAP_SIZE], tf.float32),
+    features.OVERLAY: tf.TensorSpec([None], tf.string),
+}
+
+Tensors = dict[str, tf.Tensor]
+
+
+class Servable(tf.Module):
+    """The model as it is served.
+
+    The operating point is kept in variables, so that a loaded model can be calibrated anew and
+    saved again: `slope`, `intercept`, `threshold`, `heat_scale`, all float32[].
+
+    Args:
+        network: trained.
+        point: fitted on its outputs.
+        transform: folder of the SavedModel that tf.Transform wrote.
+        image: the options that Transform's graph was built with.
+
+    Raises:
+        tf.errors.InvalidArgumentError: from any signature, for bytes that are not an image.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        point: OperatingPoint,
+        transform: str,
+        image: ImageConfig,
+    ) -> None:
+        super().__init__(name=features.MODEL_NAME)
+        self._network = network
+        self._image = image
+        self.weights = network.variables
+        self.transform = tf.saved_model.load(transform)
+        self.slope = tf.Variable(point.slope, trainable=False, name="slope")
+        self.intercept = tf.Variable(point.intercept, trainable=False, name="intercept")
+        self.threshold = tf.Variable(point.threshold, trainable=False, name="threshold")
+        self.heat_scale = tf.Variable(point.heat_scale, trainable=False, name="heat_scale")
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name=features.EXAMPLES)], autograph=False
+    )
+    def serving_default(self, examples: tf.Tensor) -> Tensors:
+        """Serialized tf.Examples with `image/encoded`, string[N]; what TFMA and tools call."""
+        spec = {features.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+        return self.predict_image(tf.io.parse_example(examples, spec)[features.IMAGE])
+
+    @tf.function(input_signature=[_BYTES], autograph=False)
+    def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
+        """JPEG or PNG, string[N]; what the client calls."""
+        return _in_slices(lambda part: self._scores(self._margins(part)), image_bytes, _SCORES)
+
+    @tf.function(input_signature=[_BYTES], autograph=False)
+    def cam(self, image_bytes: tf.Tensor) -> Tensors:
+        """JPEG or PNG, string[N]; the prediction with its class-activation map."""
+        return _in_slices(self._maps, image_bytes, _MAPS)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def _margins(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        """Calibrated logits by place, float32[n,h,w]; their mean is the film's."""
+        size = self._image.size
+        images = tf.map_fn(
+            lambda png: tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1]),
+            self._prepared(image_bytes),
+            fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
+        )
+        evidence = self._network.evidence(self._network.trunk(images, training=False))
+        return self.slope * evidence + self.intercept
+
+    def _prepared(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        """What Transform's graph makes of the images; its outputs need no other feature.
+
+        Its function is called, not TransformFeaturesLayer, a Keras 2 model that takes seconds
+        to save.
+        """
+        transform = self.transform.transform_fn
+        ((specs,), _) = transform.structured_input_signature
+        unused = {name: tf.zeros(tf.shape(image_bytes), spec.dtype) for name, spec in specs.items()}
+        return transform({**unused, features.IMAGE: image_bytes})[features.IMAGE_PNG]
+
+    def _scores(self, margins: tf.Tensor) -> Tensors:
+        probability = tf.sigmoid(tf.reduce_mean(margins, axis=[1, 2]))
+        return {
+            features.PROBABILITY: probability,
+            features.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
+            features.LABEL: tf.cast(probability >= self.threshold, tf.int64),
+        }
+
+    def _maps(self, image_bytes: tf.Tensor) -> Tensors:
+        """Heat is the evidence beyond the decision threshold, on the scale fixed on val."""
+        margins = self._margins(image_bytes)
+        cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
+        heat = tf.clip_by_value((margins - cut) / self.heat_scale, 0.0, 1.0)
+        heatmap = imaging.uncrop_heatmap(heat, self._image)
+        overlays = tf.map_fn(
+            lambda pair: imaging.overlay(*pair),
+            (image_bytes, heatmap),
+            fn_output_signature=tf.string,
+            parallel_iterations=2,
+        )
+        return {
+            **self._scores(margins),
+            features.HEATMAP: heatmap,
+            features.OVERLAY: overlays,
+        }
+
+
+def export(servable: Servable, folder: str) -> None:
+    """Writes the SavedModel: each weight once, no optimizer state."""
+    tf.saved_model.save(
+        servable,
+        folder,
+        signatures={
+            features.SERVING_DEFAULT: servable.serving_default,
+            features.PREDICT_IMAGE: servable.predict_image,
+            features.CAM: servable.cam,
+        },
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+
+
+def _in_slices(
+    work: Callable[[tf.Tensor], Tensors],
+    image_bytes: tf.Tensor,
+    outputs: Mapping[str, tf.TensorSpec],
+) -> Tensors:
+    """Runs `work` on SLICE images after another and joins what it gives; none give none."""
+    slices = -(-tf.size(image_bytes) // SLICE)
+    arrays = {
+        name: tf.TensorArray(spec.dtype, slices, element_shape=spec.shape, infer_shape=False)
+        for name, spec in outputs.items()
+    }
+
+    def body(index: tf.Tensor, arrays: dict[str, tf.TensorArray]) -> tuple[tf.Tensor, dict]:
+        part = work(image_bytes[index * SLICE : (index + 1) * SLICE])
+        return index + 1, {name: array.write(index, part[name]) for name, array in arrays.items()}
+
+    _, arrays = tf.while_loop(
+        lambda index, _: index < slices, body, (0, arrays), parallel_iterations=1
+    )
+    return {name: array.concat() for name, array in arrays.items()}
