@@ -106,6 +106,7 @@ class Verdict:
 
 def of_run(folder: RunFolder) -> Verdict:
     """The verdict on the newest run in the folder; the run must have got as far as AtomicPusher."""
+    from components.serving_check import REPORT
     from pipeline import lineage
 
     steps = lineage.latest_steps(folder.metadata)
@@ -118,9 +119,7 @@ def of_run(folder: RunFolder) -> Verdict:
         blessed=blessing.get("blessed") == 1
         and (serving is None or serving.properties.get("blessed") == 1),
         compared="baseline_model" in blessing,
-        serving=json.loads((serving.uri / "serving_check.json").read_text("utf-8"))
-        if serving
-        else None,
+        serving=json.loads((serving.uri / REPORT).read_text("utf-8")) if serving else None,
         pushed=not pusher.cached and pushed.get("published") == 1,
         version=int(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None,
         served=next(iter(versions.versions(folder.serving)[-1:]), None),

@@ -27,10 +27,12 @@ def _bounds(verdict: Verdict, overall: Slice) -> Table:
     if not verdict.compared:
         table.add_row("recall drop", "–", "", "no model was served before", "")
     if verdict.serving:
-        table.add_row("served", verdict.serving["summary"], "", "", _ok(verdict.serving["ok"]))
+        table.add_row("served answers", "", "", "as evaluated", _ok(verdict.serving["ok"]))
     table.add_section()
     for figure in (overall.specificity, overall.auc, *overall.others):
         table.add_row(*_figure(figure), "", "")
+    for signature, latency in (verdict.serving or {}).get("latency_ms", {}).items():
+        table.add_row(f"served {signature}", f"{latency:.0f} ms", "", "", "")
     return table
 
 

@@ -47,18 +47,34 @@ def write_examples(folder: Path, rows: Iterable[Case]) -> None:
 
 
 class ReadsProbability(tf.Module):
-    """Gives each example the probability that stands in its image's place."""
+    """Gives each image the probability that stands in its place; `image_error` is added to it."""
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, image_error: float) -> None:
         super().__init__()
         self.threshold = tf.Variable(threshold)
+        self.image_error = image_error
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.EXAMPLES)])
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tf.io.parse_example(
             examples, {features.IMAGE: tf.io.FixedLenFeature([], tf.string)}
         )
-        probability = tf.strings.to_number(parsed[features.IMAGE])
+        return self._decide(tf.strings.to_number(parsed[features.IMAGE]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES)])
+    def predict_image(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._decide(tf.strings.to_number(image_bytes) + self.image_error)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES)])
+    def cam(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.size(image_bytes)
+        return {
+            **self._decide(tf.strings.to_number(image_bytes)),
+            features.HEATMAP: tf.zeros([rows, 224, 224]),
+            features.OVERLAY: tf.fill([rows], tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))),
+        }
+
+    def _decide(self, probability: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
             features.PROBABILITY: probability,
             features.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
@@ -66,14 +82,16 @@ class ReadsProbability(tf.Module):
         }
 
 
-def write_model(uri: Path, threshold: float = 0.5) -> None:
-    """Exports such a model as Trainer does."""
-    module = ReadsProbability(threshold)
-    tf.saved_model.save(
-        module,
-        str(uri / "Format-Serving"),
-        signatures={features.SERVING_DEFAULT: module.serving_default},
-    )
+def write_model(uri: Path, threshold: float = 0.5, image_error: float = 0.0) -> Path:
+    """Exports such a model as Trainer does; returns the SavedModel's folder."""
+    module = ReadsProbability(threshold, image_error)
+    folder = uri / "Format-Serving"
+    signatures = {
+        name: getattr(module, name)
+        for name in (features.SERVING_DEFAULT, features.PREDICT_IMAGE, features.CAM)
+    }
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    return folder
 
 
 def artifact_at(kind: type[Artifact], uri: Path, number: int = 1) -> Artifact:

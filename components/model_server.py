@@ -1,0 +1,104 @@
+"""A model server of its own for one SavedModel, for as long as somebody tries it."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+
+from client import protos
+from client.channel import open_channel
+from client.exchange import Methods
+
+MODEL: Final = "pneumonia"
+_AVAILABLE, _END = 30, 50  # tensorflow_serving/apis/get_model_status.proto
+_GRACE_SECONDS: Final = 20
+
+
+class ModelServerError(RuntimeError):
+    """The server did not get as far as serving the model; the message is one line."""
+
+
+@contextlib.contextmanager
+def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterator[Methods]:
+    """Starts `python -m serving` on a SavedModel; yields the calls of its gRPC API, under MODEL.
+
+    The server listens on a socket in a folder of its own, so no port can be taken or overheard. It
+    is stopped in any event, and what it said is in the file `log`. Raises ModelServerError where
+    the model is not being served after `ready_seconds`.
+    """
+    with tempfile.TemporaryDirectory(prefix="serving-") as scratch, log.open("wb") as output:
+        socket = Path(scratch, "grpc.sock")
+        versions = Path(scratch, MODEL)
+        versions.mkdir()
+        (versions / "1").symlink_to(saved_model.resolve(), target_is_directory=True)
+        process = subprocess.Popen(
+            _command(versions, socket), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            with open_channel(grpc, f"unix:{socket}", None) as channel:
+                methods = Methods(channel)
+                _wait_until_ready(methods, process, log, time.monotonic() + ready_seconds)
+                yield methods
+        finally:
+            _stop(process)
+
+
+def _command(versions: Path, socket: Path) -> list[str]:
+    # A pipeline that is killed takes the server along, where Linux has the means.
+    setpriv = shutil.which("setpriv")
+    return [
+        *([setpriv, "--pdeathsig", "TERM"] if setpriv else []),
+        sys.executable,
+        "-m",
+        "serving",
+        "--port=0",
+        f"--grpc_socket_path={socket}",
+        f"--model_name={MODEL}",
+        f"--model_base_path={versions}",
+        "--max_num_load_retries=0",
+        "--file_system_poll_wait_seconds=0",
+    ]
+
+
+def _wait_until_ready(
+    methods: Methods, process: subprocess.Popen[bytes], log: Path, deadline: float
+) -> None:
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            lines = log.read_text("utf-8", "replace").strip().splitlines()
+            said = lines[-1] if lines else "nothing"
+            raise ModelServerError(f"the server ended at once ({process.returncode}): {said}")
+        status = _status(methods)
+        if status and status.state == _AVAILABLE:
+            return
+        if status and status.state == _END:
+            raise ModelServerError(f"not loaded: {' '.join(status.status.error_message.split())}")
+        time.sleep(0.1)
+    raise ModelServerError(f"the server was not ready in time; see {log}")
+
+
+def _status(methods: Methods) -> Any:
+    """The state of the only version; None while nobody answers."""
+    request = protos.GetModelStatusRequest()
+    request.model_spec.name = MODEL
+    try:
+        (status,) = methods.status(request, timeout=10).model_version_status
+    except (grpc.RpcError, ValueError):
+        return None
+    return status
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
