@@ -2,10 +2,12 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+OWN_FLAGS = ("bind_address", "drain_seconds")
 
 
 @dataclass(frozen=True)
@@ -141,18 +143,33 @@ def parse(arguments: Sequence[str]) -> Flags:
     """The flags of a command line; an unknown or impossible one ends the process with code 2."""
     parser = argparse.ArgumentParser(
         prog="python -m serving",
+        usage="python -m serving --model_base_path=DIR [--flag=value ...]",
         description="Serves SavedModels over TensorFlow Serving's API, with its flags.",
         allow_abbrev=False,
     )
     add_arguments(parser)
     values = parser.parse_args(arguments)
-    if fault := _fault(values):
-        parser.error(fault)
+    if message := fault(values):
+        parser.error(message)
     return Flags(**vars(values))
 
 
-def _fault(flags: argparse.Namespace) -> str | None:
-    """What is wrong with the flags together. (model_servers/server.cc, BuildAndStart)"""
+def command_line(values: Mapping[str, Any], *, own: bool = True) -> list[str]:
+    """The flags as `--name=value`, the only form that tensorflow_model_server understands.
+
+    `own`: with the flags that it does not have. Those at their defaults are left out.
+    """
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in values.items()
+        if value != parser.get_default(name) and (own or name not in OWN_FLAGS)
+    ]
+
+
+def fault(flags: argparse.Namespace) -> str | None:
+    """What is wrong with the flags together, or None. (model_servers/server.cc, BuildAndStart)"""
     if not flags.port and not flags.grpc_socket_path:
         return "at least one of --port and --grpc_socket_path must be set"
     if flags.port and flags.port == flags.rest_api_port:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     model_management_pb2,
     model_service_pb2_grpc,
@@ -99,6 +101,31 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         answer = asyncio.to_thread(self._core.reload, request)
         await _answered(answer, "HandleReloadConfigRequest", context)
         return model_management_pb2.ReloadConfigResponse()
+
+
+class MalformedRequests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Answers bytes that are no message as gRPC's C++ library does; grpcio logs a traceback."""
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """Wraps a unary method's handler; health's Watch and reflection's stream stay theirs."""
+        handler = await continuation(details)
+        if handler is None or not handler.unary_unary:
+            return handler
+
+        def deserialize(data: bytes) -> Any:
+            try:
+                return handler.request_deserializer(data)
+            except DecodeError:
+                return None
+
+        async def behaviour(request: Any, context: Context) -> Any:
+            if request is None:
+                await context.abort(Code.INTERNAL, "The request cannot be parsed")
+            return await handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            behaviour, deserialize, handler.response_serializer
+        )
 
 
 async def _now(function: Any, request: Any) -> Any:

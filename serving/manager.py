@@ -76,6 +76,7 @@ class ModelManager:
         self._models: dict[str, dict[int, Version]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._announced: dict[str, bool] = {}
+        self._arriving: set[str] = set()  # models with a wanted version that is not complete
         self._complete = Completeness(policy.poll_seconds)
         self._lock = threading.Lock()  # of what is known, held briefly
         self._reconciling = threading.Lock()  # of loading and unloading, held long
@@ -84,6 +85,8 @@ class ModelManager:
 
     def configure(self, config: Any) -> None:
         """Takes a ModelServerConfig over and makes one attempt at what it asks for.
+
+        A version of a new model that is just being copied is waited for, for a moment.
 
         Raises ServingError where the configuration is not allowed (then the old one stays), or
         ModelsUnavailable where one that it adds could not be loaded (then the new one stays).
@@ -95,6 +98,10 @@ class ModelManager:
             added = set(models) - set(self._configs)
             self._configs, self._labels = models, labels
             self._reconcile()
+            patience = time.monotonic() + 3 * self._policy.poll_seconds
+            while added & self._arriving and time.monotonic() < patience:
+                self._stopped.wait(self._policy.poll_seconds / 4)
+                self._reconcile()
         self._check_available(added)
 
     def start_polling(self) -> None:
@@ -184,6 +191,9 @@ class ModelManager:
         found = versions_in(Path(config.base_path))
         complete = {number: path for number, path in found.items() if self._complete(path)}
         numbers = wanted(complete, config.model_version_policy)
+        self._arriving.discard(name)
+        if not set(wanted(found, config.model_version_policy)) <= set(complete):
+            self._arriving.add(name)
         with self._lock:
             versions = self._models.setdefault(name, {})
             for number, version in versions.items():

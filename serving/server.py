@@ -21,7 +21,13 @@ from serving.batching import Batcher
 from serving.core import Core
 from serving.errors import ServingError
 from serving.flags import Flags
-from serving.grpc_services import MODEL_SERVICE, PREDICTION_SERVICE, ModelService, PredictionService
+from serving.grpc_services import (
+    MODEL_SERVICE,
+    PREDICTION_SERVICE,
+    MalformedRequests,
+    ModelService,
+    PredictionService,
+)
 from serving.manager import LoadPolicy, ModelManager, ModelsUnavailable
 from serving.metrics import Metrics
 from serving.rest import RestApi
@@ -104,7 +110,10 @@ class Server:
 
     async def _start_grpc(self) -> grpc.aio.Server:
         flags = self._flags
-        server = grpc.aio.server(options=_channel_options(flags.grpc_channel_arguments))
+        server = grpc.aio.server(
+            interceptors=[MalformedRequests()],
+            options=_channel_options(flags.grpc_channel_arguments),
+        )
         prediction = PredictionService(
             self._core, self._metrics, as_content=flags.enable_serialization_as_tensor_content
         )

@@ -1,0 +1,73 @@
+"""`pneumonia serve`: serves a run's pushed model, with TensorFlow Serving where it is installed."""
+
+import argparse
+import dataclasses
+import os
+import shutil
+import sys
+
+from serving import flags
+
+TENSORFLOW_SERVING = "tensorflow_model_server"
+FAILED, USAGE = 1, 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments: which run, which server, and tensorflow_model_server's flags."""
+    parser.usage = "pneumonia serve [--run NAME] [--engine ENGINE] [--flag=value ...]"
+    parser.add_argument(
+        "--run", dest="run_name", help="name of the folder under runs/ (default: the latest run)"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "embedded", "tensorflow"),
+        default="auto",
+        help=f"auto: {TENSORFLOW_SERVING} if it is on PATH, else the embedded server",
+    )
+    flags.add_arguments(parser)
+    parser.set_defaults(model_name="pneumonia", rest_api_port=8501)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Becomes the server: this process is replaced by it, so signals reach it directly.
+
+    Returns an exit code only where nothing can be served.
+    """
+    binary = shutil.which(TENSORFLOW_SERVING) if args.engine != "embedded" else None
+    if args.engine == "tensorflow" and not binary:
+        print(
+            f"pneumonia serve: {TENSORFLOW_SERVING} is not on PATH; install it, or use "
+            "--engine embedded",
+            file=sys.stderr,
+        )
+        return FAILED
+    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(flags.Flags)}
+    if not args.model_base_path and not args.model_config_file:
+        try:
+            values["model_base_path"] = _pushed_models(args.run_name)
+        except FileNotFoundError as error:
+            print(f"pneumonia serve: {error}", file=sys.stderr)
+            return FAILED
+    if message := flags.fault(argparse.Namespace(**values)):
+        print(f"pneumonia serve: {message}", file=sys.stderr)
+        return USAGE
+    command = [sys.executable, "-m", "serving", *flags.command_line(values)]
+    if binary:
+        command = [binary, *flags.command_line(values, own=False)]
+        if args.bind_address != "0.0.0.0":
+            print("pneumonia serve: TensorFlow Serving listens on every address", file=sys.stderr)
+    source = args.model_config_file or values["model_base_path"]
+    print(f"serving {source} on port {args.port}: {command[0]}", file=sys.stderr, flush=True)
+    return os.execv(command[0], command)
+
+
+def _pushed_models(run_name: str | None) -> str:
+    """The folder of a run's pushed versions; raises FileNotFoundError where there is none yet."""
+    from pipeline.run_folder import find
+
+    folder = find(run_name).serving
+    if not any(child.name.isdigit() for child in folder.glob("*")):
+        raise FileNotFoundError(
+            f"{folder} holds no version yet; look at 'pneumonia report', or name another --run"
+        )
+    return str(folder.absolute())
