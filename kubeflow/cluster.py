@@ -41,33 +41,39 @@ class Cluster:
     serving_dir: Folder
     cache_dir: Folder | None = None
     pipeline_root: str | None = None  # None: the cluster's own default
-    step: dict[str, Any] = dataclasses.field(default_factory=dict)
-    steps: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    step: Step = dataclasses.field(default_factory=Step)
+    steps: dict[str, Step] = dataclasses.field(default_factory=dict)
 
     def of(self, name: str) -> Step:
-        """The named step's share: its own fields over those that every step gets."""
-        return TypeAdapter(Step).validate_python({**self.step, **self.steps.get(name, {})})
+        """The named step's share."""
+        return self.steps.get(name, self.step)
 
 
 def load(path: Path = DEFAULT, **replaced: str | None) -> Cluster:
     """Reads a cluster file; fields given by name, unless None, take the place of the file's.
 
-    Raises ConfigError, one line that names the file, the field and the remedy.
+    What a step does not say is taken from `step`. Raises ConfigError, one line that names the
+    file, the field and the remedy.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: must hold fields such as 'image:', not a bare value")
-        values |= {name: value for name, value in replaced.items() if value is not None}
-        cluster = TypeAdapter(Cluster).validate_python(values)
-        for name in cluster.steps:
-            cluster.of(name)
+        return TypeAdapter(Cluster).validate_python(_filled(values, replaced))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); give a YAML file") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except TypeError as error:
+        raise ConfigError(f"{path}: must hold fields and sections, as {DEFAULT} does") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {field}: {first['msg']} (got {first['input']!r})") from error
-    return cluster
+
+
+def _filled(values: Any, replaced: dict[str, str | None]) -> dict[str, Any]:
+    """The file's values with every step's own over those that all get; TypeError: no mapping."""
+    given = {name: value for name, value in replaced.items() if value is not None}
+    merged = {**values, **given}
+    step = merged.get("step", {})
+    own = {**merged.get("steps", {})}
+    return {**merged, "steps": {name: {**step, **fields} for name, fields in own.items()}}

@@ -105,7 +105,7 @@ def _compile(args: argparse.Namespace) -> int:
 def _with_gpus(cluster: "Cluster", gpus: int | None) -> "Cluster":
     if gpus is None:
         return cluster
-    trainer = {**cluster.steps.get("Trainer", {}), "gpu": gpus}
+    trainer = dataclasses.replace(cluster.of("Trainer"), gpu=gpus)
     return dataclasses.replace(cluster, steps={**cluster.steps, "Trainer": trainer})
 
 
