@@ -104,13 +104,22 @@ class Verdict:
             console.print(part)
 
 
+class NoVerdictError(LookupError):
+    """The newest run did not get as far as a verdict."""
+
+
 def of_run(folder: RunFolder) -> Verdict:
-    """The verdict on the newest run in the folder; the run must have got as far as AtomicPusher."""
+    """The verdict on the newest run in the folder; raises NoVerdictError where it broke off."""
     from components.serving_check import REPORT
     from pipeline import lineage
 
     steps = lineage.latest_steps(folder.metadata)
-    evaluator, pusher = steps["Evaluator"].outputs, steps["AtomicPusher"]
+    pusher = steps.get("AtomicPusher")
+    if pusher is None or not pusher.succeeded:
+        raise NoVerdictError(
+            f"{folder.root}: the newest run broke off; start it again to finish it"
+        )
+    evaluator = steps["Evaluator"].outputs
     blessing, pushed = evaluator["blessing"].properties, pusher.outputs["pushed_model"].properties
     check = steps.get("ServingCheck")
     serving = check.outputs["infra_blessing"] if check else None

@@ -13,6 +13,7 @@ from tfx.types import standard_artifacts
 
 from components import versions
 from components.pusher import AtomicPusher
+from components.serving_check import ServingCheck
 from pipeline import evaluation, lineage, promotion, verdict
 from pipeline.baseline import served_model_resolver
 from pipeline.config import GateConfig
@@ -37,11 +38,11 @@ class Runs:
         self.models = root / "models"
         self.uris: dict[str, str] = {}
 
-    def train(self, name: str, threshold: float) -> None:
+    def train(self, name: str, threshold: float, image_error: float = 0.0) -> None:
         self.uris[name] = str(self.models / name)
-        write_model(Path(self.uris[name]), threshold)
+        write_model(Path(self.uris[name]), threshold, image_error)
 
-    def __call__(self, name: str, gate: GateConfig = GATE) -> Verdict:
+    def __call__(self, name: str, gate: GateConfig = GATE, tried: bool = False) -> Verdict:
         trainer = Importer(
             source_uri=self.uris[name], artifact_type=standard_artifacts.Model
         ).with_id("Trainer")
@@ -59,9 +60,11 @@ class Runs:
             baseline_model=resolver.outputs["model"],
             eval_config=evaluation.eval_config(gate),
         )
+        check = ServingCheck(model=model, examples=ingest.outputs["result"], code_version="1")
         pusher = AtomicPusher(
             model=model,
             model_blessing=evaluator.outputs["blessing"],
+            infra_blessing=check.outputs["infra_blessing"] if tried else None,
             serving_dir=str(self.folder.serving),
             keep_versions=3,
         )
@@ -69,7 +72,14 @@ class Runs:
             Pipeline(
                 pipeline_name="gate",
                 pipeline_root=str(self.folder.artifacts),
-                components=[trainer, ingest, resolver, evaluator, pusher],
+                components=[
+                    trainer,
+                    ingest,
+                    resolver,
+                    evaluator,
+                    *([check] if tried else []),
+                    pusher,
+                ],
                 enable_cache=True,
                 metadata_connection_config=sqlite_metadata_connection_config(
                     str(self.folder.metadata)
@@ -136,3 +146,22 @@ def test_a_life_of_runs_pushes_and_rollbacks(runs: Runs) -> None:
     assert other_bounds.blessed
     assert not other_bounds.pushed, "the model is there already"
     assert other_bounds.served == rolled_back
+
+
+def test_a_model_with_good_figures_that_serves_otherwise_is_refused(runs: Runs) -> None:
+    runs.train("first", threshold=0.5, image_error=0.01)
+    refused = runs("first", tried=True)
+    assert all(bound.ok for bound in refused.evaluation.bounds)
+    assert not refused.blessed
+    assert refused.serving is not None
+    assert "predict_image" in refused.serving["summary"]
+    assert versions.versions(runs.folder.serving) == []
+
+
+def test_a_run_that_broke_off_has_no_verdict(runs: Runs) -> None:
+    runs.train("first", threshold=0.5)
+    (Path(runs.uris["first"]) / "Format-Serving" / "saved_model.pb").write_bytes(b"half a file")
+    with pytest.raises(Exception, match="saved_model"):
+        runs("first")
+    with pytest.raises(verdict.NoVerdictError, match="broke off"):
+        verdict.of_run(runs.folder)
