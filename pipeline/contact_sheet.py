@@ -1,39 +1,47 @@
 """Contact sheets: small images in a labelled grid, to be looked at by people."""
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
 
-_INCH = 1.5  # side of a cell
-_DOTS_PER_INCH = 150
+_CELL = 224
+_GAP = 8
+_LINE = 28
+_ROW_LABEL = 150
+_PAPER, _INK = 255, 0
 
 
 def draw(
-    path: Path,
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
-) -> None:
-    """Writes a grid of grey images as a PNG.
+    title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[np.ndarray]]]
+) -> bytes:
+    """Draws a grid of grey images.
 
     Args:
-        path: the file to write.
         title: stands above the grid.
         columns: label of each column.
-        rows: label and images of each row, uint8[H,W]; at least one, as many images as columns.
+        rows: label and images of each row, uint8[H,W]; as many images as columns. An image is
+            scaled to a cell of 224 x 224.
+
+    Returns:
+        The sheet as a PNG.
     """
-    figure = Figure(
-        figsize=(_INCH * len(columns) + 0.6, _INCH * len(rows) + 0.7), layout="constrained"
-    )
-    figure.suptitle(title, fontsize=10)
-    grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for axes, (label, images) in zip(grid, rows, strict=True):
-        axes[0].set_ylabel(label, fontsize=8)
-        for cell, image in zip(axes, images, strict=True):
-            cell.imshow(image, cmap="gray", vmin=0, vmax=255)
-            cell.set(xticks=[], yticks=[])
-    for cell, label in zip(grid[0], columns, strict=True):
-        cell.set_title(label, fontsize=8)
-    figure.savefig(path, format="png", dpi=_DOTS_PER_INCH)
+    step = _CELL + _GAP
+    size = (_ROW_LABEL + step * len(columns), 2 * _LINE + step * len(rows))
+    sheet = Image.new("L", size, _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=16)
+    pen.text((_GAP, _LINE / 2), title, _INK, font, anchor="lm")
+    for column, label in enumerate(columns):
+        middle = _ROW_LABEL + step * column + _CELL / 2
+        pen.text((middle, 1.5 * _LINE), label, _INK, font, anchor="mm")
+    for row, (label, images) in enumerate(rows):
+        top = 2 * _LINE + step * row
+        pen.text((_GAP, top + _CELL / 2), label, _INK, font, anchor="lm")
+        for column, (image, _) in enumerate(zip(images, columns, strict=True)):
+            cell = Image.fromarray(image).resize((_CELL, _CELL))
+            sheet.paste(cell, (_ROW_LABEL + step * column, top))
+    png = io.BytesIO()
+    sheet.save(png, "PNG")
+    return png.getvalue()
