@@ -1,0 +1,179 @@
+"""The ingest report: what was seen, what became of it and why; on disk and as a table."""
+
+import csv
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+from tfx.dsl.io import fileio
+
+from components.xray_example_gen import near_duplicates
+from components.xray_example_gen.errors import IngestError
+from components.xray_example_gen.inspection import Record
+from components.xray_example_gen.ledger import Fate
+from pipeline import features
+
+REPORT = "report.json"
+REJECTS = "rejects.csv"
+DUPLICATES = "duplicates.csv"
+_PAIRS_SHOWN = 100
+_NAMES_SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Counts of files, always seen = written + duplicates + rejected.
+
+    left_out: by limit_per_class, not among the seen. splits: films, patients and films of each
+    class, by split. patients_from: manifest, dicom, name or file (each file its own patient).
+    test_duplicates: written twice, as the official test split stays whole. near_duplicates: pairs
+    of files in different splits whose pictures look alike, at most 100 of near_duplicate_pairs.
+    """
+
+    seen: int
+    written: int
+    duplicates: int
+    rejected: int
+    left_out: int
+    reasons: dict[str, int]
+    splits: dict[str, dict[str, int]]
+    patients_from: dict[str, int]
+    formats: dict[str, int]
+    official_test: bool
+    test_duplicates: int
+    near_duplicate_pairs: int
+    near_duplicates: list[list[str]]
+    notes: list[str]
+
+
+def build(records: Sequence[Record], fates: Sequence[Fate], left_out: int) -> Report:
+    """Counts what `ledger.decide` decided."""
+    both = list(zip(records, fates, strict=True))
+    written = [(record, fate) for record, fate in both if fate.split]
+    close = list(_near_duplicates(written))
+    patients_from = dict(Counter(record.patient_from for record, _ in written))
+    report = Report(
+        seen=len(both),
+        written=len(written),
+        duplicates=sum(not fate.split and fate.duplicate_of is not None for fate in fates),
+        rejected=sum(bool(fate.reason) for fate in fates),
+        left_out=left_out,
+        reasons=dict(Counter(fate.reason for fate in fates if fate.reason).most_common()),
+        splits={split: _split_counts(split, written) for split in features.SPLITS},
+        patients_from=patients_from,
+        formats=dict(Counter(record.source_format for record, _ in written)),
+        official_test=any(record.official_test for record in records),
+        test_duplicates=sum(fate.duplicate_of is not None for _, fate in written),
+        near_duplicate_pairs=len(close),
+        near_duplicates=close[:_PAIRS_SHOWN],
+        notes=[],
+    )
+    return dataclasses.replace(report, notes=list(_notes(report)))
+
+
+def _split_counts(split: str, written: Sequence[tuple[Record, Fate]]) -> dict[str, int]:
+    films = [record for record, fate in written if fate.split == split]
+    by_class = Counter(record.label for record in films)
+    return {
+        "films": len(films),
+        "patients": len({record.group for record in films}),
+        **{name: by_class[label] for label, name in enumerate(features.CLASSES)},
+    }
+
+
+def _near_duplicates(written: Sequence[tuple[Record, Fate]]) -> Iterator[list[str]]:
+    hashes = [record.difference_hash for record, _ in written]
+    splits = [fate.split for _, fate in written]
+    for first, second in near_duplicates.pairs(hashes, splits):
+        yield [f"{splits[index]}: {written[index][0].name}" for index in (first, second)]
+
+
+def _notes(report: Report) -> Iterator[str]:
+    if alone := report.patients_from.get("file", 0):
+        yield (
+            f"{alone:,} files name no patient: each counts as its own patient, so films of one "
+            "patient may stand in two splits; set data.patient_pattern or give a manifest"
+        )
+    if report.near_duplicate_pairs:
+        yield f"{report.near_duplicate_pairs:,} pairs across splits look alike: possible leaks"
+    if report.test_duplicates:
+        yield f"{report.test_duplicates:,} duplicates stay in the official test split"
+    if report.left_out:
+        yield f"{report.left_out:,} files are left out by data.limit_per_class"
+
+
+def check(
+    report: Report, records: Sequence[Record], fates: Sequence[Fate], max_rejected: float
+) -> None:
+    """Raises IngestError where nothing can be written or too much is rejected."""
+    if report.written and report.rejected <= max_rejected * report.seen:
+        return
+    reasons = ", ".join(f"{count} {reason}" for reason, count in report.reasons.items())
+    rejects = (
+        repr(record.name) for record, fate in zip(records, fates, strict=True) if fate.reason
+    )
+    first = ", ".join(islice(rejects, _NAMES_SHOWN))
+    share = f"more than data.max_rejected {max_rejected:.0%} allows"
+    raise IngestError(
+        f"{report.rejected} of {report.seen} files are rejected ({reasons}), "
+        f"{share if report.written else 'nothing is left'}; the first: {first}"
+    )
+
+
+def write(folder: str, report: Report, records: Sequence[Record], fates: Sequence[Fate]) -> None:
+    """Writes report.json, rejects.csv (file, reason, detail) and duplicates.csv into a folder."""
+    fileio.makedirs(folder)
+    with fileio.open(f"{folder}/{REPORT}", "w") as file:
+        json.dump(dataclasses.asdict(report), file, indent=1)
+    both = list(zip(records, fates, strict=True))
+    rejects = ((record.name, fate.reason, fate.detail) for record, fate in both if fate.reason)
+    _write_table(f"{folder}/{REJECTS}", ("file", "reason", "detail"), rejects)
+    duplicates = (
+        (record.name, fate.split or "not written", records[fate.duplicate_of].name)
+        for record, fate in both
+        if fate.duplicate_of is not None
+    )
+    _write_table(f"{folder}/{DUPLICATES}", ("file", "split", "same_bytes_as"), duplicates)
+
+
+def _write_table(path: str, header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
+    with fileio.open(path, "w") as file:
+        table = csv.writer(file)
+        table.writerow(header)
+        table.writerows([_printable(value) for value in row] for row in rows)
+
+
+def read(folder: str | Path) -> Report:
+    """The report that `write` wrote into a folder."""
+    with fileio.open(f"{folder}/{REPORT}") as file:
+        return Report(**json.load(file))
+
+
+def ledger_table(report: Report) -> Table:
+    """The ledger for a console: what came in, what it became, why files were rejected."""
+    table = Table(title="Ingest", title_justify="left", caption_justify="left")
+    table.add_column("")
+    table.add_column("files", justify="right")
+    table.add_row("seen", f"{report.seen:,}")
+    for split, counts in report.splits.items():
+        classes = ", ".join(f"{counts[name]:,} {name}" for name in features.CLASSES)
+        table.add_row(
+            f"  {split}: {classes}; {counts['patients']:,} patients", f"{counts['films']:,}"
+        )
+    table.add_row("  duplicates", f"{report.duplicates:,}")
+    table.add_row("  rejected", f"{report.rejected:,}")
+    for reason, count in report.reasons.items():
+        table.add_row(f"    {reason}", f"{count:,}")
+    table.caption = "\n".join(escape(note) for note in report.notes)
+    return table
+
+
+def _printable(value: Any) -> str:
+    """Names that are not UTF-8 come from the file system with lone surrogates."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
