@@ -88,7 +88,7 @@ class Verdict:
     compared: bool  # with a model that was served before
     serving: Mapping[str, Any] | None  # ServingCheck's findings; None: it was not part of the run
     pushed: bool  # by this very run
-    version: int | None  # the version that holds the model; None where it was refused
+    version: int | None  # the version that holds the model; None: refused, or deleted since
     served: int | None  # the version that is served now
     serving_dir: Path
 
@@ -123,6 +123,8 @@ def of_run(folder: RunFolder) -> Verdict:
     blessing, pushed = evaluator["blessing"].properties, pusher.outputs["pushed_model"].properties
     check = steps.get("ServingCheck")
     serving = check.outputs["infra_blessing"] if check else None
+    there = versions.versions(folder.serving)
+    version = int(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None
     return Verdict(
         evaluation=read_evaluation(evaluator["evaluation"].uri),
         blessed=blessing.get("blessed") == 1
@@ -130,8 +132,8 @@ def of_run(folder: RunFolder) -> Verdict:
         compared="baseline_model" in blessing,
         serving=json.loads((serving.uri / REPORT).read_text("utf-8")) if serving else None,
         pushed=not pusher.cached and pushed.get("published") == 1,
-        version=int(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None,
-        served=next(iter(versions.versions(folder.serving)[-1:]), None),
+        version=version if version in there else None,
+        served=there[-1] if there else None,
         serving_dir=folder.serving,
     )
 

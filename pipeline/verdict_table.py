@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline import features
@@ -58,7 +59,7 @@ def _slices(slices: list[Slice]) -> Table:
     for item in slices:
         _, recall, interval = _figure(item.recall)
         table.add_row(
-            f"{item.key} {item.value}" if item.key else "all",
+            escape(f"{item.key} {item.value}") if item.key else "all",
             str(item.counts.positives),
             str(item.counts.negatives),
             recall,
@@ -73,11 +74,12 @@ def _outcome(verdict: Verdict) -> str:
     if not verdict.blessed:
         reasons = [_reason(bound) for bound in verdict.evaluation.bounds if not bound.ok]
         if verdict.serving and not verdict.serving["ok"]:
-            reasons.append(verdict.serving["summary"])
+            reasons.append(escape(verdict.serving["summary"]))
         return f"[red]refused[/]: {'; '.join(reasons)}; not pushed: {served} as before"
     if verdict.pushed:
-        return f"[green]pushed[/]: {served} from {verdict.serving_dir}"
-    return f"blessed; nothing new to push, version {verdict.version} holds this model: {served}"
+        return f"[green]pushed[/]: {served} from {escape(str(verdict.serving_dir))}"
+    holder = f"version {verdict.version} holds this model" if verdict.version else "deleted since"
+    return f"blessed; pushed by an earlier run, {holder}: {served}"
 
 
 def _reason(bound: Bound) -> str:

@@ -96,15 +96,20 @@ def test_a_refusal_gives_its_reason_and_what_is_still_served(bound: Bound, reaso
 
 
 def test_a_model_that_serves_otherwise_is_refused_for_that() -> None:
-    serving = {"ok": False, "summary": "cam: a probability is off by 0.1", "latency_ms": {}}
+    serving = {"ok": False, "summary": "not loaded: no [/tags] in it", "latency_ms": {}}
     verdict = dataclasses.replace(BLESSED, serving=serving, blessed=False, pushed=False)
-    assert "refused: cam: a probability is off by 0.1; not pushed" in printed(verdict)
+    assert "refused: not loaded: no [/tags] in it; not pushed" in printed(verdict)
 
 
-def test_nothing_new_to_push_is_said() -> None:
-    text = printed(dataclasses.replace(BLESSED, pushed=False, served=1800000009))
-    assert "nothing new to push, version 1800000000 holds this model" in text
-    assert "version 1800000009 is served" in text
+@pytest.mark.parametrize(
+    ("version", "said"), [(1800000000, "version 1800000000 holds this model"), (None, "deleted")]
+)
+def test_a_push_by_an_earlier_run_is_said(version: int | None, said: str) -> None:
+    verdict = dataclasses.replace(BLESSED, pushed=False, version=version, served=1800000009)
+    last = printed(verdict).strip().splitlines()[-1]
+    assert last.startswith("blessed; pushed by an earlier run, ")
+    assert said in last
+    assert last.endswith("version 1800000009 is served")
 
 
 def test_a_first_run_says_that_there_was_nothing_to_compare_with() -> None:
