@@ -1,0 +1,131 @@
+"""The compiled file alone, run as Kubeflow would run it, ends with the local run's model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kubeflow import cluster as clusters
+from kubeflow import runner
+from pipeline import config as configuration
+from pipeline import features, local_runner, synthesis
+from pipeline.run_folder import RunFolder
+from tests.kubeflow.launcher import Cluster, Task
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+
+CONFIG = configuration.load(
+    overrides=[
+        *("image.size=64", "model.weights=random", "model.width=0.125"),
+        *("train.epochs=1", "gate.recall=0", "gate.recall_lower_bound=0"),
+        *("gate.precision=0", "gate.max_recall_drop=1"),
+    ]
+)
+
+
+class Site:
+    """X-rays, volumes and a cluster in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.xrays = folder / "xrays"
+        synthesis.synthesize(self.xrays, synthesis.Recipe(images=80, seed=7))
+        self.serving = folder / "volumes/serving"
+        (folder / "volumes/cache").mkdir(parents=True)
+        self.serving.mkdir()
+        self.cluster = Cluster(
+            folder / "cluster",
+            volumes={
+                "xrays": self.xrays,
+                "cache": folder / "volumes/cache",
+                "serving": self.serving,
+            },
+        )
+
+    def run(self, baseline: str | None = None) -> dict[str, Task]:
+        """Compiles, then runs the file by itself."""
+        mounts = self.folder / "mnt"
+        settings = clusters.Cluster(
+            image="pneumonia:test",
+            data_root=f"{mounts}/xrays",
+            serving_dir=f"{mounts}/serving/pneumonia",
+            cache_dir=f"{mounts}/cache",
+            step=clusters.Step(retries=0),
+            steps={
+                "XrayExampleGen": clusters.Step(retries=0, volumes={"xrays": f"{mounts}/xrays"}),
+                "Trainer": clusters.Step(retries=0, volumes={"cache": f"{mounts}/cache"}),
+                "AtomicPusher": clusters.Step(
+                    retries=0, cache=False, volumes={"serving": f"{mounts}/serving"}
+                ),
+            },
+        )
+        package = self.folder / "pneumonia.yaml"
+        runner.compile_pipeline(CONFIG, settings, baseline=baseline).write(package)
+        return self.cluster.run(package, {"data_version": "first"})
+
+    def artifact(self, task: Task, output: str) -> Path:
+        uri = self.cluster.artifacts[task.outputs[output]].uri
+        return self.cluster.store / uri.replace("://", "/", 1)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def first(site) -> dict[str, Task]:
+    tasks = site.run()
+    failed = {name: task.log[-4000:] for name, task in tasks.items() if task.state == "FAILED"}
+    assert not failed, next(iter(failed.values()))
+    return tasks
+
+
+@pytest.fixture(scope="module")
+def local(site, tmp_path_factory) -> Iterator[Path]:
+    """The version that a run on this machine pushes."""
+    folder = RunFolder(tmp_path_factory.mktemp("local"))
+    with folder.locked():
+        local_runner.run(CONFIG, site.xrays, folder)
+    (version,) = folder.serving.glob("[0-9]*")
+    yield version
+
+
+def test_every_step_succeeds_and_the_model_is_on_the_volume(site, first):
+    assert {task.state for task in first.values()} == {"SUCCEEDED"}
+    (version,) = (site.serving / "pneumonia").glob("[0-9]*")
+    assert (version / "saved_model.pb").is_file()
+
+
+def test_the_pushed_model_predicts_what_the_local_run_s_does(site, first, local):
+    (version,) = (site.serving / "pneumonia").glob("[0-9]*")
+    films = sorted(path for path in site.xrays.rglob("*.jp*g"))[:8]
+    images = tf.constant([path.read_bytes() for path in films])
+    ours, theirs = (
+        tf.saved_model.load(str(path)).signatures[features.PREDICT_IMAGE](image_bytes=images)
+        for path in (version, local)
+    )
+    np.testing.assert_allclose(ours["probability"], theirs["probability"], atol=1e-5)
+    np.testing.assert_allclose(ours["threshold"], theirs["threshold"], atol=1e-5)
+    np.testing.assert_array_equal(ours["label"], theirs["label"])
+
+
+def test_the_same_again_comes_from_the_cache_and_pushes_nothing(site, first):
+    before = sorted((site.serving / "pneumonia").glob("[0-9]*"))
+    again = site.run()
+    assert {name for name, task in again.items() if task.state != "CACHED"} == {"AtomicPusher"}
+    assert again["AtomicPusher"].state == "SUCCEEDED"
+    assert sorted((site.serving / "pneumonia").glob("[0-9]*")) == before
+
+
+def test_a_baseline_from_the_object_store_is_compared_with(site, first):
+    served = site.cluster.artifacts[first["Trainer"].outputs["model"]].uri
+    tasks = site.run(baseline=served)
+    assert tasks["Evaluator"].state == "SUCCEEDED", tasks["Evaluator"].log[-4000:]
+    blessing = site.cluster.artifacts[tasks["Evaluator"].outputs["blessing"]]
+    assert blessing.metadata["blessed"] == 1
+    assert "baseline_model_uri" in blessing.metadata
+    assert tasks["Trainer"].state == "CACHED"
+    assert tasks["AtomicPusher"].state == "SUCCEEDED"
