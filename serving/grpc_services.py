@@ -103,7 +103,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return model_management_pb2.ReloadConfigResponse()
 
 
-class MalformedRequests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class MalformedRequests(grpc.aio.ServerInterceptor):
     """Answers bytes that are no message as gRPC's C++ library does; grpcio logs a traceback."""
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:

@@ -52,6 +52,7 @@ class RestApi:
         self._core = core
         self._metrics = metrics
         self._timeout = timeout
+        self._max_body = max_body
         self.application = web.Application(client_max_size=max_body)
         if prometheus_path:
             self.application.router.add_get(prometheus_path, self._prometheus)
@@ -70,7 +71,7 @@ class RestApi:
         except TimeoutError:
             status, message, code = 504, "Timed out", Code.DEADLINE_EXCEEDED.name
         except web.HTTPException as error:  # a body that is too large
-            status, message, code = error.status, error.reason, "HTTP"
+            status, message, code = error.status, error.text or error.reason, "HTTP"
         except (web.RequestPayloadError, ConnectionError):
             status, message, code = 400, "The request's body could not be read", "HTTP"
         except Exception:
@@ -85,6 +86,8 @@ class RestApi:
         if not path.lower().startswith("/v1/"):
             raise ServingError(Code.NOT_FOUND, f"No such route: {request.method} {path}")
         if request.method == "POST" and (match := _PREDICTION.fullmatch(path)):
+            if (request.content_length or 0) > self._max_body:
+                raise web.HTTPRequestEntityTooLarge(self._max_body, request.content_length)
             return await self._predict_like(match, await request.read())
         if request.method == "GET" and (match := _STATUS.fullmatch(path)):
             return self._describe(match)

@@ -153,6 +153,7 @@ class Server:
             access_log=None,
             handler_cancellation=True,  # a caller that hangs up withdraws its request
             keepalive_timeout=IDLE_CONNECTION_SECONDS,  # the time that headers may take, too
+            lingering_time=1.0,  # for the rest of a body that was refused
             shutdown_timeout=self._flags.drain_seconds,
         )
         await runner.setup()

@@ -144,3 +144,9 @@ def shared(exported: Path) -> Iterator[InProcess]:
     )
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def big_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version with 60 MB of variables."""
+    return tiny_model.export(tmp_path_factory.mktemp("big") / "1", ballast=15_000_000)

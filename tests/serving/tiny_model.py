@@ -17,10 +17,11 @@ SIDE = 8
 class TinyModel(tf.Module):
     """`bias` (float32[]) is added to the probability: it tells the versions apart."""
 
-    def __init__(self, bias: float, work: int = 0) -> None:
-        """`work`: how often a 512 x 512 matrix is multiplied, to keep a request running."""
+    def __init__(self, bias: float, work: int, ballast: int) -> None:
+        """`work`: multiplications of a 512 x 512 matrix; `ballast`: unused float32 variables."""
         super().__init__()
         self.bias = tf.Variable(bias)
+        self.ballast = tf.Variable(tf.ones([ballast]))
         self.work = work
 
     def scores(self, image_bytes: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -35,7 +36,7 @@ class TinyModel(tf.Module):
         delay = self.bias * 0.0
         if self.work:
             matrix = tf.fill([512, 512], self.bias * 1e-6)
-            for _ in range(self.work):
+            for _ in tf.range(self.work):
                 matrix = matrix @ matrix
             delay = matrix[0, 0] * 0.0
         probability = tf.reduce_mean(images, [1, 2, 3]) + self.bias + delay
@@ -63,9 +64,9 @@ class TinyModel(tf.Module):
         return {**scores, "heatmap": images[..., 0], "overlay_png_bytes": overlay}
 
 
-def export(path: Path, bias: float = 0.0, work: int = 0) -> Path:
+def export(path: Path, bias: float = 0.0, work: int = 0, ballast: int = 0) -> Path:
     """Writes the model as a SavedModel with a warm-up request."""
-    model = TinyModel(bias, work)
+    model = TinyModel(bias, work, ballast)
     names = ("serving_default", "predict_image", "cam")
     signatures = {name: getattr(model, name) for name in names}
     tf.saved_model.save(model, str(path), signatures=signatures)
