@@ -49,6 +49,7 @@ TEST = [
     "nbclient>=0.10",
     "openapi-spec-validator>=0.7",
     "playwright>=1.50",
+    "psutil>=6",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
     "ruff>=0.11",

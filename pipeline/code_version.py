@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
-_PACKAGES = ("client", "components", "pipeline")
+_PACKAGES = ("client", "components", "pipeline", "serving")
 
 
 def code_version(*modules: str) -> str:

@@ -20,6 +20,7 @@ from tfx.types import BaseChannel
 from components.augmenter import Augmenter
 from components.data_gate import DataGate
 from components.pusher import AtomicPusher
+from components.serving_check import ServingCheck
 from components.xray_example_gen import XrayExampleGen
 from pipeline import evaluation, features
 from pipeline.beam import beam_args
@@ -109,9 +110,17 @@ def create_pipeline(
         baseline_model=baseline_node.outputs["model"] if baseline_node else None,
         eval_config=evaluation.eval_config(config.gate),
     )
+    serving_check = ServingCheck(
+        model=model,
+        examples=examples,
+        split=features.TEST,
+        code_version=code_version("components.serving_check", "serving.__main__"),
+    )
+    serving_check.add_upstream_node(evaluator)
     pusher = AtomicPusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["infra_blessing"],
         serving_dir=serving_dir,
         keep_versions=config.push.keep_versions,
     )
@@ -126,6 +135,7 @@ def create_pipeline(
         trainer,
         *([baseline_node] if baseline_node else []),
         evaluator,
+        serving_check,
         pusher,
     ]
     return Pipeline(

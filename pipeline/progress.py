@@ -49,6 +49,8 @@ def reported(console: Console, log: Path) -> Iterator[None]:
     root.handlers = [file, _Steps(console)]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
+    # TensorFlow's logger brings a handler of its own, which would write over the progress lines.
+    logging.getLogger("tensorflow").handlers = [logging.NullHandler()]
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """`pneumonia run`: from a folder of X-rays to a pushed model, or a refusal with its reasons."""
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -55,20 +56,23 @@ def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
     console = Console()
     began = time.monotonic()
     console.print(f"{folder.root}: X-rays from {data}; full log in {folder.log}", highlight=False)
-    try:
-        with reported(console, folder.log):
+    with reported(console, folder.log):
+        try:
             from pipeline import local_runner
 
             local_runner.run(config, data, folder)
-    except Exception as error:
-        import logging
-
-        logging.getLogger(__name__).exception("the run failed")
-        console.print(f"[red]failed:[/] {_reason(error)}\nmore in {folder.log}", highlight=False)
-        return FAILED
+        except Exception as error:
+            logging.getLogger(__name__).exception("the run failed")
+            console.print(f"[red]failed:[/] {_reason(error)}", highlight=False)
+            console.print(f"more in {folder.log}", highlight=False)
+            return FAILED
     from pipeline import verdict
 
-    outcome = verdict.of_run(folder)
+    try:
+        outcome = verdict.of_run(folder)
+    except verdict.NoVerdictError as error:
+        console.print(f"[red]failed:[/] {error}", highlight=False)
+        return FAILED
     outcome.print(console)
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
     return DONE if outcome.blessed else REFUSED

@@ -1,0 +1,54 @@
+"""Whole jobs through the command line, in processes of their own, as a user starts them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = (
+    "image.size=64",
+    "model.weights=random",
+    "model.width=0.125",
+    "model.first_trainable=block4_conv1",
+    "train.epochs=6",
+    "train.learning_rate=0.003",
+    "train.patience=6",
+)
+NO_FLOORS = ("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def pneumonia() -> Run:
+    """Runs one `pneumonia` command to its end; `cwd` is where runs/ lies."""
+
+    def run(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *words],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory, pneumonia: Run) -> Path:
+    """A small synthetic data set."""
+    folder = tmp_path_factory.mktemp("films") / "xrays"
+    made = pneumonia(folder.parent, "data", "synthesize", str(folder), "--images", "120")
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def settings(*values: str) -> list[str]:
+    """Configuration fields as command-line words."""
+    return [word for value in values for word in ("--set", value)]

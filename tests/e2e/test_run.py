@@ -1,0 +1,106 @@
+"""The pipeline from image files to the serving folder, at 64 pixels with a thin VGG."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.e2e.conftest import NO_FLOORS, ROOT, TINY, settings
+
+DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
+
+
+def _versions(cwd):
+    return sorted(path.name for path in (cwd / "runs/default/serving/pneumonia").glob("[0-9]*"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, films, pneumonia):
+    """A folder with one finished, pushed run."""
+    cwd = tmp_path_factory.mktemp("finished")
+    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *NO_FLOORS))
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
+    return cwd, ended
+
+
+def test_a_run_pushes_one_version_and_prints_each_bound(finished):
+    cwd, ended = finished
+    assert len(_versions(cwd)) == 1
+    for bound in ("recall", "precision"):
+        assert bound in ended.stdout
+    assert not list((cwd / "runs/default/serving/pneumonia").glob(".*tmp*"))
+
+
+def test_an_identical_second_run_is_all_cache_and_pushes_nothing(finished, films, pneumonia):
+    cwd, _ = finished
+    before = _versions(cwd)
+    again = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *NO_FLOORS))
+    assert again.returncode == DONE, again.stdout + again.stderr
+    assert _versions(cwd) == before
+    steps = [line for line in again.stdout.splitlines() if "✓" in line]
+    assert len(steps) >= 10
+    ran = [line for line in steps if "cached" not in line and "Resolver" not in line]
+    assert not ran
+
+
+def test_a_model_below_the_floor_is_refused_and_what_is_served_stays(finished, films, pneumonia):
+    cwd, _ = finished
+    before = _versions(cwd)
+    strict = ("gate.recall_lower_bound=1", "gate.recall=0", "gate.precision=0")
+    refused = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *strict))
+    assert refused.returncode == REFUSED, refused.stdout + refused.stderr
+    assert _versions(cwd) == before
+
+
+def test_a_missing_class_stops_the_run_in_one_clear_line(tmp_path, films, pneumonia):
+    lame = tmp_path / "xrays"
+    shutil.copytree(films, lame)
+    for folder in lame.rglob("PNEUMONIA"):
+        shutil.rmtree(folder)
+    stopped = pneumonia(tmp_path, "run", "--data", str(lame), *settings(*TINY))
+    assert stopped.returncode == FAILED
+    assert "PNEUMONIA" in stopped.stdout + stopped.stderr
+    assert "Traceback" not in stopped.stdout + stopped.stderr
+    assert not _versions(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--data", "nowhere"), "nowhere"),
+        (("--data", ".", "--set", "train.epoch=3"), "train.epoch"),
+        (("--data", ".", "--config", "missing.yaml"), "missing.yaml"),
+    ],
+)
+def test_bad_usage_is_told_at_once_and_leaves_nothing(tmp_path, pneumonia, words, names):
+    told = pneumonia(tmp_path, "run", *words)
+    assert told.returncode == USAGE
+    assert names in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["XrayExampleGen", "Transform", "Trainer", "AtomicPusher"])
+def test_a_killed_run_is_finished_by_the_next(tmp_path, films, pneumonia, step):
+    words = ["run", "--data", str(films), *settings(*TINY, *NO_FLOORS)]
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "cli", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert any(line.strip() == step for line in killed.stdout)
+    time.sleep(0.3)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    killed.stdout.close()
+    ended = pneumonia(tmp_path, *words)
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
+    assert len(_versions(tmp_path)) == 1
