@@ -23,6 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dicom", action="store_true", help="write a quarter as DICOM, and a manifest"
     )
     synthesize.set_defaults(data_command=_synthesize)
+    check = commands.add_parser(
+        "check", help="what a data set holds, and what in it would spoil a training"
+    )
+    check.add_argument("dir", type=Path, help="the set's folder")
+    check.add_argument("--html", type=Path, help="the page (default: runs/data-check/NAME.html)")
+    check.add_argument("--patient-pattern", help="regular expression on names; group 1: patient")
+    check.set_defaults(data_command=_check)
     fetch = commands.add_parser(
         "fetch", help="download the public data set (1.2 GB, CC BY 4.0); goes on where it stopped"
     )
@@ -50,6 +57,27 @@ def _synthesize(args: argparse.Namespace) -> int:
         return _disk_refused(error, args.out)
     state = "drawn" if new else "there already"
     print(f"{args.out}: {args.images} synthetic films, {state}; not for diagnosis")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from components.xray_example_gen.errors import IngestError
+    from pipeline.data_check import check
+    from pipeline.data_check_page import print_tables, write_page
+
+    page = args.html or Path("runs/data-check", f"{args.dir.resolve().name}.html")
+    try:
+        checked = check(args.dir, Console(stderr=True), args.patient_pattern)
+        write_page(checked, page)
+    except IngestError as error:
+        print(error, file=sys.stderr)
+        return _USAGE
+    except OSError as error:
+        return _disk_refused(error, page)
+    print_tables(checked, Console())
+    print(f"with thumbnails: {page}")
     return 0
 
 

@@ -19,7 +19,7 @@ from pipeline.synthetic import files, film
 from pipeline.synthetic.anatomy import random_anatomy
 from pipeline.synthetic.plan import FEWEST, PlannedFilm, plan
 
-TRUTH = "truth.json"  # in the set's root; its presence says that the set is synthetic
+TRUTH = ".truth.json"  # hidden from ingest; its presence says that the set is synthetic
 MANIFEST = "manifest.csv"
 SOURCE = "synthetic"
 _VERSION = 1  # raised whenever the same recipe draws other films
