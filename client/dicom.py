@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import logging
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -46,8 +48,7 @@ def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
     Raises ImageError: unreadable, truncated, too_large (headers are compared with the caps before
     anything is inflated or decoded) or unsupported (other modalities, colour, frames, no pixels).
     """
-    # Values a scanner wrote against the standard would be warned about, names included.
-    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    _silence_pydicom()
     identity: tuple[str, ...] = ()
     try:
         _check_inflated_size(data, max_bytes)
@@ -65,6 +66,13 @@ def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
         message = f"the DICOM is {state} ({type(error).__name__})"
         raise ImageError(reason, message, identity) from None
     return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, identity)
+
+
+def _silence_pydicom() -> None:
+    """Its warnings quote values that break the standard, a patient's name among them."""
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    warnings.filterwarnings("ignore", module="pydicom")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def _check_inflated_size(data: bytes, max_bytes: int) -> None:

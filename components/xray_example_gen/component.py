@@ -8,7 +8,7 @@ from components.xray_example_gen.executor import Executor
 
 
 class IngestReport(Artifact):
-    """A folder with report.json, rejects.csv and duplicates.csv, as `report.write` writes them."""
+    """A folder with report.json, rejects.csv and duplicates.csv: see `report_files.write`."""
 
     TYPE_NAME = "pneumonia.IngestReport"  # Kubeflow wants namespace.Name
 

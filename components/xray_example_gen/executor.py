@@ -15,7 +15,15 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.artifact import Artifact
 
-from components.xray_example_gen import ledger, listing, passes, report, splitting, work_lists
+from components.xray_example_gen import (
+    ledger,
+    listing,
+    passes,
+    report,
+    report_files,
+    splitting,
+    work_lists,
+)
 from components.xray_example_gen.errors import IngestError
 from components.xray_example_gen.inspection import Inspector, Record
 from components.xray_example_gen.ledger import Fate
@@ -54,7 +62,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             self._store(folder, records, fates, work, examples)
         finally:
             fileio.rmtree(work)
-        report.write(report_folder, ingested, records, fates)
+        report_files.write(report_folder, ingested, records, fates)
         for note in ingested.notes:
             logging.warning("Ingest: %s", note)
 

@@ -1,17 +1,14 @@
-"""The ingest report: what was seen, what became of it and why; on disk and as a table."""
+"""The ingest report: what was seen, what became of it and why; in numbers and as a table."""
 
-import csv
 import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
-from tfx.dsl.io import fileio
 
 from components.xray_example_gen import near_duplicates
 from components.xray_example_gen.errors import IngestError
@@ -20,8 +17,6 @@ from components.xray_example_gen.ledger import Fate
 from pipeline import features
 
 REPORT = "report.json"
-REJECTS = "rejects.csv"
-DUPLICATES = "duplicates.csv"
 _PAIRS_SHOWN = 100
 _NAMES_SHOWN = 3
 
@@ -126,33 +121,9 @@ def check(
     )
 
 
-def write(folder: str, report: Report, records: Sequence[Record], fates: Sequence[Fate]) -> None:
-    """Writes report.json, rejects.csv (file, reason, detail) and duplicates.csv into a folder."""
-    fileio.makedirs(folder)
-    with fileio.open(f"{folder}/{REPORT}", "w") as file:
-        json.dump(dataclasses.asdict(report), file, indent=1)
-    both = list(zip(records, fates, strict=True))
-    rejects = ((record.name, fate.reason, fate.detail) for record, fate in both if fate.reason)
-    _write_table(f"{folder}/{REJECTS}", ("file", "reason", "detail"), rejects)
-    duplicates = (
-        (record.name, fate.split or "not written", records[fate.duplicate_of].name)
-        for record, fate in both
-        if fate.duplicate_of is not None
-    )
-    _write_table(f"{folder}/{DUPLICATES}", ("file", "split", "same_bytes_as"), duplicates)
-
-
-def _write_table(path: str, header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
-    with fileio.open(path, "w") as file:
-        table = csv.writer(file)
-        table.writerow(header)
-        table.writerows([_printable(value) for value in row] for row in rows)
-
-
 def read(folder: str | Path) -> Report:
-    """The report that `write` wrote into a folder."""
-    with fileio.open(f"{folder}/{REPORT}") as file:
-        return Report(**json.load(file))
+    """The report of an `ingest_report` artifact's folder."""
+    return Report(**json.loads((Path(folder) / REPORT).read_text(encoding="utf-8")))
 
 
 def ledger_table(report: Report) -> Table:
@@ -172,8 +143,3 @@ def ledger_table(report: Report) -> Table:
         table.add_row(f"    {reason}", f"{count:,}")
     table.caption = "\n".join(escape(note) for note in report.notes)
     return table
-
-
-def _printable(value: Any) -> str:
-    """Names that are not UTF-8 come from the file system with lone surrogates."""
-    return str(value).encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,256 @@
+"""A DICOM becomes the picture that pydicom's own LUTs give, and tells nobody whose it is."""
+
+import io
+import zlib
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
+
+from client import gdcm_process, images
+from client.images import ImageError, Reason
+from tests.client.image_files import (
+    PATIENT_ID,
+    PATIENT_NAME,
+    colour,
+    dicom,
+    encoded,
+    grey,
+    pixels,
+    recoded_by_gdcm,
+)
+
+
+def refused(data: bytes, **caps) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        images.read(data, **caps)
+    return caught.value
+
+
+def displayed(data: bytes, low: float, high: float) -> np.ndarray:
+    """pydicom's values with `low`..`high` as black..white, by the standard's own steps."""
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    values = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
+    share = (values.astype(float) - low) / (high - low)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        share = 1 - share
+    return np.rint(share * 255).astype(np.uint8)
+
+
+def lut(entries: int, first: int, bits: int) -> Dataset:
+    item = Dataset()
+    item.LUTDescriptor = [entries, first, bits]
+    item["LUTDescriptor"].VR = "US"
+    item.LUTData = [int(v) for v in np.linspace(0, 2**bits - 1, entries) ** 0.9]
+    item["LUTData"].VR = "US"
+    return item
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_a_window_is_applied_as_pydicom_applies_it(photometric, bits, function):
+    window = {"WindowCenter": 0.4 * 2**bits, "WindowWidth": 0.5 * 2**bits}
+    data = dicom(bits=bits, photometric=photometric, VOILUTFunction=function, **window)
+    np.testing.assert_array_equal(pixels(images.read(data).data), displayed(data, 0, 2**bits - 1))
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_without_a_window_the_pictures_own_range_is_shown(photometric, bits):
+    data = dicom(bits=bits, photometric=photometric)
+    stored = pydicom.dcmread(io.BytesIO(data)).pixel_array
+    result = pixels(images.read(data).data)
+    np.testing.assert_array_equal(result, displayed(data, stored.min(), stored.max()))
+    assert (result.min(), result.max()) == (0, 255)
+
+
+def test_monochrome1_is_the_negative_of_monochrome2():
+    one, two = (pixels(images.read(dicom(photometric=f"MONOCHROME{n}")).data) for n in (1, 2))
+    assert np.abs(255 - one.astype(int) - two).max() <= 1  # halves are rounded to even
+
+
+def test_rescale_and_signed_values_come_before_the_window():
+    values = grey().astype(np.int16) * 8 - 1000
+    data = dicom(
+        values,
+        bits=16,
+        RescaleSlope=2,
+        RescaleIntercept=-100,
+        WindowCenter=-300,
+        WindowWidth=1500,
+    )
+    low, high = -(2**15) * 2 - 100, (2**15 - 1) * 2 - 100
+    np.testing.assert_array_equal(pixels(images.read(data).data), displayed(data, low, high))
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_voi_lut_is_preferred_to_a_window(bits):
+    sequence = [lut(3000, 200, bits)]
+    data = dicom(VOILUTSequence=sequence, WindowCenter=10, WindowWidth=20)
+    np.testing.assert_array_equal(pixels(images.read(data).data), displayed(data, 0, 2**bits - 1))
+
+
+def test_a_modality_lut_comes_before_the_window():
+    data = dicom(ModalityLUTSequence=[lut(4096, 0, 16)], WindowCenter=2000, WindowWidth=3000)
+    np.testing.assert_array_equal(pixels(images.read(data).data), displayed(data, 0, 2**16 - 1))
+
+
+def test_of_several_windows_the_first_counts():
+    one = dicom(WindowCenter=1500, WindowWidth=2000)
+    several = dicom(WindowCenter=[1500, 200], WindowWidth=[2000, 100])
+    assert images.read(several).data == images.read(one).data
+
+
+def test_a_picture_of_one_value_is_black_or_white():
+    flat = np.full((8, 8), 700, np.uint16)
+    assert pixels(images.read(dicom(flat)).data).max() == 0
+    assert pixels(images.read(dicom(flat, photometric="MONOCHROME1")).data).min() == 255
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless, JPEG2000Lossless],
+    ids=lambda syntax: syntax.name,
+)
+def test_the_transfer_syntax_changes_no_pixel(syntax):
+    window = {"WindowCenter": 2000, "WindowWidth": 3000}
+    assert images.read(dicom(syntax=syntax, **window)).data == images.read(dicom(**window)).data
+
+
+def test_a_jpeg_inside_is_decoded():
+    data = dicom(bits=8, syntax=JPEGBaseline8Bit, WindowCenter=128, WindowWidth=256)
+    np.testing.assert_array_equal(pixels(images.read(data).data), displayed(data, 0, 255))
+
+
+def test_lossless_jpeg_is_decoded_in_a_process_of_its_own(tmp_path):
+    native, lossless = tmp_path / "native.dcm", tmp_path / "lossless.dcm"
+    native.write_bytes(dicom(WindowCenter=2000, WindowWidth=3000))
+    recoded_by_gdcm(str(native), str(lossless))
+    assert images.read(lossless).data == images.read(native).data
+
+
+def test_a_crash_of_gdcm_is_a_refusal(monkeypatch, tmp_path):
+    native, lossless = tmp_path / "native.dcm", tmp_path / "lossless.dcm"
+    native.write_bytes(dicom())
+    recoded_by_gdcm(str(native), str(lossless))
+    aborts = tmp_path / "aborts.py"
+    aborts.write_text("import os; os.abort()")
+    monkeypatch.setattr(gdcm_process, "__file__", str(aborts))
+    assert refused(lossless).reason == Reason.UNREADABLE
+
+
+@pytest.mark.parametrize("modality", ["CR", "DX", "RG"])
+def test_radiographs_are_taken(modality):
+    assert images.read(dicom(Modality=modality)).source_format == "dicom"
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ({"Modality": "CT"}, "'CT'"),
+        ({"Modality": None}, "none"),
+        ({"NumberOfFrames": 2}, "2 frames"),
+        ({"PixelData": None}, "without pixels"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour"),
+    ],
+)
+def test_other_dicom_is_refused_with_what_it_is(elements, said):
+    error = refused(dicom(**elements))
+    assert error.reason == Reason.UNSUPPORTED
+    assert said in str(error)
+
+
+def test_colour_dicom_is_refused():
+    data = dicom(colour()[..., 0], bits=8, SamplesPerPixel=3, PhotometricInterpretation="RGB")
+    assert refused(data).reason == Reason.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, RLELossless, JPEG2000Lossless], ids=lambda s: s.name
+)
+@pytest.mark.parametrize("keep", [0.5, 0.9, 0.99])
+def test_a_dicom_that_was_cut_off_is_told(syntax, keep):
+    data = dicom(syntax=syntax)
+    assert refused(data[: int(len(data) * keep)]).reason == Reason.TRUNCATED
+
+
+def test_fewer_pixels_than_the_header_says_is_truncated():
+    assert refused(dicom(Rows=96)).reason == Reason.TRUNCATED
+
+
+def test_caps_hold_before_anything_is_decoded():
+    assert refused(dicom(Rows=40_000, Columns=40_000)).reason == Reason.TOO_LARGE
+    assert refused(dicom(), max_pixels=48 * 56 - 1).reason == Reason.TOO_LARGE
+    assert images.read(dicom(), max_pixels=48 * 56)
+
+
+def test_a_deflated_bomb_is_not_inflated():
+    small = dicom(syntax=DeflatedExplicitVRLittleEndian)
+    start = 144 + int.from_bytes(small[140:144], "little")
+    squeeze = zlib.compressobj(wbits=-15)
+    bomb = small[:start] + squeeze.compress(bytes(2**24)) + squeeze.flush()
+    assert len(bomb) < 2**20
+    assert refused(bomb, max_bytes=2**20).reason == Reason.TOO_LARGE
+
+
+def test_a_codestream_larger_than_its_header_says_is_not_decoded():
+    data = dicom(bits=8, syntax=JPEGBaseline8Bit)
+    inner = encoded(grey(), "JPEG")
+    outer = encoded(grey(600, 700), "JPEG")
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    dataset.PixelData = encapsulate([outer])
+    file = io.BytesIO()
+    dataset.save_as(file)
+    assert len(outer) > len(inner)
+    assert refused(file.getvalue()).reason == Reason.UNREADABLE
+
+
+@pytest.mark.parametrize("elements", [{}, {"Modality": "CT"}, {"Rows": 96}])
+def test_the_patient_is_neither_in_the_picture_nor_in_what_is_printed(elements):
+    data = dicom(**elements)
+    try:
+        xray = images.read(data)
+        printed = repr(xray) + repr(xray.data)
+        assert xray.patient_id == PATIENT_ID
+        identity = xray.identity
+    except ImageError as error:
+        printed = f"{error!r} {error}"
+        identity = error.identity
+    assert {PATIENT_ID, PATIENT_NAME, "Wintergreen", "Ottoline"} <= set(identity)
+    assert not any(word.lower() in printed.lower() for word in identity)
+
+
+def test_nothing_is_printed_or_logged_of_values_against_the_standard(capfd, caplog, recwarn):
+    data = dicom(PatientSex="Wintergreen-far-too-long-for-this", PatientID="\\".join("abc"))
+    images.read(data)
+    with pytest.raises(ImageError):
+        images.read(data[:-9])
+    assert (*capfd.readouterr(), caplog.text) == ("", "", "")
+    assert not recwarn.list
+
+
+def test_a_missing_patient_id_is_none():
+    assert images.read(dicom(PatientID="")).patient_id is None
+    assert images.read(dicom(PatientID=None)).patient_id is None
+
+
+@pytest.mark.xrays
+def test_a_real_computed_radiograph(xrays):
+    path = xrays.parent / "dicom" / "RG1_J2KI.dcm"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    data = path.read_bytes()
+    xray = images.read(path)
+    assert (xray.width, xray.height) == (1841, 1955)
+    np.testing.assert_array_equal(pixels(xray.data), displayed(data, 0, 2**15 - 1))
