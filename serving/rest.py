@@ -86,8 +86,8 @@ class RestApi:
         if not path.lower().startswith("/v1/"):
             raise ServingError(Code.NOT_FOUND, f"No such route: {request.method} {path}")
         if request.method == "POST" and (match := _PREDICTION.fullmatch(path)):
-            if (request.content_length or 0) > self._max_body:
-                raise web.HTTPRequestEntityTooLarge(self._max_body, request.content_length)
+            if (announced := request.content_length or 0) > self._max_body:
+                raise web.HTTPRequestEntityTooLarge(self._max_body, announced)
             return await self._predict_like(match, await request.read())
         if request.method == "GET" and (match := _STATUS.fullmatch(path)):
             return self._describe(match)

@@ -162,7 +162,7 @@ def test_twenty_swaps_add_less_than_one_model(
     start: Start, tmp_path: Path, big_model: Path
 ) -> None:
     base = tmp_path / "models"
-    base.mkdir()
+    shutil.copytree(big_model, base / "1")
     size = sum(file.stat().st_size for file in big_model.rglob("*") if file.is_file())
 
     def swap(number: int) -> None:
@@ -173,11 +173,11 @@ def test_twenty_swaps_add_less_than_one_model(
         shutil.rmtree(base / str(number - 1), ignore_errors=True)
 
     server = start("--model_name=pneumonia", f"--model_base_path={base}", *FAST)
-    for number in (1, 2, 3):  # the allocator reaches its size
+    for number in (2, 3, 4):  # the allocator reaches its size
         swap(number)
         server.predict([png(51)])
     before = rss()
-    for number in range(4, 24):
+    for number in range(5, 25):
         swap(number)
         server.predict([png(51)])
 
