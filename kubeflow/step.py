@@ -1,11 +1,11 @@
 """Runs one step in its pod: TFX's entry point, told what open-source Kubeflow leaves unsaid.
 
-TFX's own entry point was written for Vertex AI. Open-source Kubeflow differs in three ways, read
+TFX's own entry point was written for Vertex AI and Cloud Storage. Open-source Kubeflow differs, read
 in its driver and launcher (kubeflow/pipelines, backend/src/v2): it hands input artifacts over
 without their type; it copies artifacts between the object store and the pod's disk by itself and
-expects the step to work on the copies, under /minio, /s3 or /gcs; and its page shows a
-`system.HTML` artifact only where the URI is the HTML file's own. On Vertex AI /gcs is a mount of
-Cloud Storage, so the same works there.
+expects the step to work on the copies, under /minio, /s3 or /gcs, where it makes no folder for an
+output; and its page shows a `system.HTML` artifact only where the URI is the HTML file's own. On
+Vertex AI /gcs is a mount of Cloud Storage, so the same works there.
 """
 
 import argparse
@@ -39,6 +39,8 @@ def main(parsed: tuple[argparse.Namespace, list[str]]) -> None:
     declared = json.loads(args.json_serialized_inputs_spec_args).get("artifacts", {})
     uris = _on_disk(_artifacts(invocation, "outputs"))
     _on_disk(_typed(_artifacts(invocation, "inputs"), declared))
+    for artifact in _artifacts(invocation, "outputs").values():
+        Path(artifact["uri"]).mkdir(parents=True, exist_ok=True)
     args.json_serialized_invocation_args = json.dumps(invocation)
     kubeflow_v2_run_executor.main((args, beam_args))
     _publish(Path(invocation["outputs"]["outputFile"]), invocation, uris)

@@ -1,6 +1,5 @@
 """The compiled file alone, run as Kubeflow would run it, ends with the local run's model."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +83,13 @@ def first(site) -> dict[str, Task]:
 
 
 @pytest.fixture(scope="module")
-def local(site, tmp_path_factory) -> Iterator[Path]:
+def local(site, tmp_path_factory) -> Path:
     """The version that a run on this machine pushes."""
     folder = RunFolder(tmp_path_factory.mktemp("local"))
     with folder.locked():
         local_runner.run(CONFIG, site.xrays, folder)
     (version,) = folder.serving.glob("[0-9]*")
-    yield version
+    return version
 
 
 def test_every_step_succeeds_and_the_model_is_on_the_volume(site, first):

@@ -24,7 +24,6 @@ class Reporter(BaseExecutor):
         (report,), (copied,) = output_dict["report"], output_dict["copy"]
         text = (Path(model.uri) / "weights").read_text()
         for output, name in ((report, "report.html"), (copied, "weights")):
-            Path(output.uri).mkdir(parents=True)
             (Path(output.uri) / name).write_text(text)
         kind = f"{model.type_name} {examples.type_name} {exec_properties['times']!r}"
         copied.set_string_custom_property("saw", kind)
