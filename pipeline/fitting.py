@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline import time_left
-from pipeline.atomic import replacing
+from pipeline.atomic import remove_parts, replacing
 from pipeline.config import TrainConfig
 from pipeline.feature_cache import Features
 from pipeline.model import Network
@@ -100,8 +100,11 @@ def fit(
         )
         optimizer = keras.optimizers.Adam(schedule)
         optimizer.build(network.top.trainable_variables)
+    remove_parts(checkpoint.parent)
     state = _restore(checkpoint, network.top, optimizer)
-    step = _training_step(network.top, optimizer, _class_weights(train, config), config, strategy)
+    step = _training_step(
+        network.top, optimizer, class_weights(train.labels, config), config, strategy
+    )
     score = scorer(network)
     for epoch in state.history:
         report(epoch)
@@ -151,7 +154,7 @@ def score_all(score: tf.types.experimental.GenericFunction, split: Features) -> 
 def _training_step(
     top: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    class_weights: np.ndarray,
+    weight_of_class: np.ndarray,
     config: TrainConfig,
     strategy: tf.distribute.Strategy,
 ) -> tf.types.experimental.GenericFunction:
@@ -164,7 +167,7 @@ def _training_step(
             logits = top(tf.cast(features, tf.float32), training=True)[:, 0]
             losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
             # Divided by the whole batch: the optimizer adds up what several devices find.
-            loss = tf.reduce_sum(losses * tf.gather(class_weights, labels)) / config.batch_size
+            loss = tf.reduce_sum(losses * tf.gather(weight_of_class, labels)) / config.batch_size
         optimizer.apply(tape.gradient(loss, variables), top.trainable_variables)
         return loss
 
@@ -176,9 +179,9 @@ def _training_step(
     return step
 
 
-def _class_weights(train: Features, config: TrainConfig) -> np.ndarray:
+def class_weights(labels: np.ndarray, config: TrainConfig) -> np.ndarray:
     """float32[2]: what makes both classes weigh the same; ones where switched off."""
-    counts = np.bincount(train.labels, minlength=2)
+    counts = np.bincount(labels, minlength=2)
     if not config.class_weights or not counts.all():
         return np.ones(2, np.float32)
     return (counts.sum() / (2 * counts)).astype(np.float32)

@@ -64,7 +64,7 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
         size: side of the input in pixels, a multiple of 32.
         config: width, first trainable layer, dropout.
         weights: of the same width.
-        seed: of the head's initial values and of dropout.
+        seed: of dropout.
 
     Raises:
         ValueError: `first_trainable` is not a convolution of VGG-16 nor `head`.
@@ -85,9 +85,8 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
     last = _convolutions(features, names[split:], config.width)
     pooled = keras.layers.GlobalAveragePooling2D(name="average")(last)
     kept = keras.layers.Dropout(config.dropout, seed=seed, name="dropout")(pooled)
-    head = keras.layers.Dense(
-        1, kernel_initializer=keras.initializers.GlorotUniform(seed), name=HEAD
-    )
+    # Zeros: training starts from "don't know", not from the chance answer of a random head.
+    head = keras.layers.Dense(1, kernel_initializer="zeros", name=HEAD)
     network = Network(
         trunk=trunk,
         top=keras.Model(features, head(kept), name="top"),

@@ -108,12 +108,12 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, method: str) -> tuple[floa
 
 
 def choose_threshold(probability: np.ndarray, labels: np.ndarray, sensitivity: float) -> float:
-    """The highest cut that finds the asked share of pneumonias: the best specificity there is.
+    """The cut with the best specificity among those that find the asked share of pneumonias.
 
-    At least ceil(sensitivity * positives) films with pneumonia must lie at or above it, so with
-    few of them it finds all. It lies midway between two neighbouring scores, never on one: the
-    last digit of an arithmetic that differs by machine decides nothing. Equal scores are called
-    alike.
+    At least ceil(sensitivity * positives) films with pneumonia lie at or above it, so with few of
+    them it finds all. Among cuts of equal specificity it is the lowest: what can be found for
+    nothing is found. It lies midway between two neighbouring scores, never on one: the last digit
+    of an arithmetic that differs by machine decides nothing. Equal scores are called alike.
 
     Args:
         probability: float32[N] in [0,1].
@@ -123,20 +123,22 @@ def choose_threshold(probability: np.ndarray, labels: np.ndarray, sensitivity: f
     Returns:
         A float32 value in (0,1).
     """
-    positive = np.sort(probability[labels == 1])[::-1]
-    needed = math.ceil(sensitivity * len(positive) - 1e-9)
-    lowest_called = positive[needed - 1]
-    below = probability[probability < lowest_called]
-    middle = np.float32((np.float64(below.max() if len(below) else 0) + lowest_called) / 2)
+    sick = np.sort(probability[labels == 1])[::-1]
+    needed = math.ceil(sensitivity * len(sick) - 1e-9)
+    spared = probability[(labels == 0) & (probability < sick[needed - 1])]
+    below = spared.max() if len(spared) else np.float32(0)
+    above = probability[probability > below].min(initial=1)
+    middle = np.float32((np.float64(below) + above) / 2)
     # Neighbouring floats have none between them; then the upper one is the cut.
-    threshold = middle if middle > (below.max() if len(below) else 0) else lowest_called
-    return float(np.clip(threshold, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), 0)))
+    threshold = middle if middle > below else above
+    return float(
+        np.clip(threshold, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0)))
+    )
 
 
 def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
     """The share of (sick, healthy) pairs in the right order, ties counting half (Mann-Whitney)."""
-    values, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    del values
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
     positives = int(labels.sum())
     negatives = len(labels) - positives

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_transform as tft
 from tqdm import tqdm
 
 from pipeline import (
@@ -37,6 +36,7 @@ if TYPE_CHECKING:  # half a minute of imports on a slow disk, and TFX calls this
 
 SUMMARY = "training.json"
 CURVES = "training_curves.png"
+_TRANSFORM_GRAPH = "transform_fn"  # TFTransformOutput.TRANSFORM_FN_DIR
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
     fit = _fit(network, train, val, settings, checkpoint, fn_args.model_run_dir, strategy)
     point = operating_point.choose(fit.evidence, val.labels, settings.operating_point)
     summary = _summary(settings, start, train, val, fit, point)
-    transform = tft.TFTransformOutput(fn_args.transform_output).transform_savedmodel_dir
+    transform = f"{fn_args.transform_output}/{_TRANSFORM_GRAPH}"
     servable = signatures.Servable(network, point, transform, settings.image)
     curves = training_curves.draw(fit.history, fit.best.number)
     _export(fn_args.serving_model_dir, servable, summary, curves)

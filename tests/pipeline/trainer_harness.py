@@ -8,15 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import tensorflow as tf
-import tensorflow_transform.beam as tft_beam
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_transform.tf_metadata import dataset_metadata
 
-from pipeline import features, preprocessing
+from pipeline import features
 from pipeline.config import Config, ImageConfig, ModelConfig, TrainConfig, as_dict
 
 SIZE = 64
@@ -62,6 +57,14 @@ def write_examples(folder: Path, seeds: Iterable[int]) -> str:
 
 def write_transform(folder: Path, image: ImageConfig = IMAGE) -> str:
     """The graph that tf.Transform saves for `preprocessing_fn`; returns its folder."""
+    import apache_beam as beam  # here: a process that only trains need not wait for Beam
+    import tensorflow_transform.beam as tft_beam
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tensorflow_transform.tf_metadata import dataset_metadata
+
+    from pipeline import preprocessing
+
     schema = text_format.Parse(
         Path(preprocessing.__file__).with_name("schema.pbtxt").read_text(), schema_pb2.Schema()
     )

@@ -1,0 +1,37 @@
+"""One small training that many tests look at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: its inputs, its cache and the SavedModel it wrote."""
+
+    data: Path
+    cache: Path
+    logs: Path
+    model: Path
+    loaded: Any
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    import tensorflow as tf
+
+    from pipeline import training
+    from tests.pipeline import trainer_harness as harness
+
+    data = tmp_path_factory.mktemp("data")
+    harness.write_examples(data / "train", range(60))
+    harness.write_examples(data / "val", range(1000, 1020))
+    harness.write_transform(data / "transform")
+    run = tmp_path_factory.mktemp("run")
+    fn_args = harness.fn_args(data, run, run / "cache")
+    training.run_fn(fn_args)
+    model = Path(fn_args.serving_model_dir)
+    loaded = tf.saved_model.load(str(model))
+    return Trained(data, run / "cache", run / "logs", model, loaded)
