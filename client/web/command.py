@@ -1,0 +1,74 @@
+"""`pneumonia web`: the page on a production WSGI server."""
+
+import argparse
+import logging
+import signal
+import sys
+
+FAILED = 1
+USAGE_ERROR = 2
+_CONNECTIONS = 48  # each may hold one upload in memory
+_THREADS = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    from client.server_arguments import add_server_arguments
+
+    parser.epilog = "Research use only; not a medical device. Uploads are not stored."
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 for all, with no password; default: %(default)s",
+    )
+    parser.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    add_server_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves the page until it is interrupted; returns the exit code."""
+    import waitress
+
+    from client.server_arguments import connect
+    from client.web.app import create_app
+    from client.web.limits import Limits
+
+    limits = Limits()
+    try:
+        client = connect(args)
+    except (OSError, ValueError) as error:
+        return _complain(str(error), USAGE_ERROR)
+    with client:
+        try:
+            server = waitress.create_server(
+                create_app(client, limits),
+                host=args.host,
+                port=args.port,
+                threads=_THREADS,
+                connection_limit=_CONNECTIONS,
+                channel_timeout=60,
+                ident=None,
+                max_request_body_size=limits.upload_bytes,
+                # Above these, waitress writes to temporary files; no X-ray may touch the disk.
+                inbuf_overflow=limits.upload_bytes + 1,
+                outbuf_overflow=4 * limits.upload_bytes,
+            )
+        except (OSError, OverflowError, ValueError) as error:
+            remedy = "name another with --host and --port"
+            return _complain(f"{args.host}:{args.port}: {error}; {remedy}", FAILED)
+        _set_up_log()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        print(f"The page is on http://{args.host}:{args.port}; Ctrl-C ends it.", flush=True)
+        server.run()  # returns on an interrupt
+        server.close()
+    return 0
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"pneumonia web: {message}", file=sys.stderr)
+    return code
+
+
+def _set_up_log() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is answered with 503
