@@ -1,6 +1,7 @@
 """`python -m serving`: the embedded model server, with tensorflow_model_server's flags."""
 
 import asyncio
+import logging
 import os
 import sys
 
@@ -26,4 +27,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    # TensorFlow's threads may still be at work on a request that nobody waits for any more, and
+    # its destructors do not expect that.
+    os._exit(code)

@@ -133,13 +133,15 @@ class Batcher:
         with self._changed:
             return sum(map(len, self._groups.values()))
 
-    def close(self) -> None:
-        """Finishes what is queued, then ends the threads."""
+    def close(self, timeout: float | None = None) -> bool:
+        """Finishes what is queued, then ends the threads; whether that took at most `timeout` s."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        end = None if timeout is None else time.monotonic() + timeout
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _key(self, task: _Task) -> Hashable:
         if not self._parameters or not task.mergeable:

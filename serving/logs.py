@@ -4,16 +4,25 @@ import json
 import logging
 import sys
 import time
+import traceback
 from typing import Any
 
 LOGGER = logging.getLogger("serving")
 
+# For libraries that would log what a malformed request holds.
+SILENT = logging.getLogger("serving.silent")
+SILENT.disabled = True
+
 
 class JsonFormatter(logging.Formatter):
-    """One record as one line of JSON: time (UTC), level, event, then the event's own fields."""
+    """One record as one line of JSON: time (UTC), level, event, then the event's own fields.
+
+    An exception is told by its type and its traceback, not by its message, which may quote what
+    was being worked on.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; an exception's traceback goes into the field `exception`."""
+        """The line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "time": f"{stamp}.{int(record.msecs):03d}Z",
@@ -21,8 +30,9 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[0]:
+            line["exception"] = record.exc_info[0].__name__
+            line["traceback"] = traceback.format_tb(record.exc_info[2])
         return json.dumps(line, default=str)
 
 

@@ -36,6 +36,7 @@ from serving.warmup import warm_up
 MAX_MESSAGE_BYTES = 96 * 2**20  # an X-ray file of 64 MiB, in base64 too
 MAX_QUEUED_REQUESTS = 128  # where batching parameters set no other bound
 IDLE_CONNECTION_SECONDS = 30.0
+CLOSE_SECONDS = 2.0  # after the drain, for what is still running but waited for by nobody
 
 
 class Server:
@@ -151,6 +152,7 @@ class Server:
         runner = web.AppRunner(
             api.application,
             access_log=None,
+            logger=logs.SILENT,
             handler_cancellation=True,  # a caller that hangs up withdraws its request
             keepalive_timeout=IDLE_CONNECTION_SECONDS,  # the time that headers may take, too
             lingering_time=1.0,  # for the rest of a body that was refused
@@ -169,8 +171,10 @@ class Server:
         )
 
     def _close(self) -> None:
-        self._batcher.close()
-        self._manager.close()
+        if self._batcher.close(CLOSE_SECONDS):
+            self._manager.close()
+        else:
+            logs.event("requests abandoned", level=40)
 
     def _load(self, name: str, version: int, path: Path) -> servable.Servable:
         options = servable.SessionOptions(

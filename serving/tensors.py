@@ -34,8 +34,8 @@ def read_inputs(signature: Any, protos: Mapping[str, Any]) -> dict[str, np.ndarr
     check_names(signature, protos)
     arrays = {}
     for alias in sorted(signature.inputs):
-        array = _from_proto(alias, protos[alias])
         _check_dtype(alias, signature.inputs[alias], protos[alias].dtype)
+        array = _from_proto(alias, protos[alias])
         check_shape(alias, signature.inputs[alias], array)
         arrays[alias] = array
     return arrays
@@ -137,11 +137,17 @@ def _from_proto(alias: str, proto: Any) -> np.ndarray:
 
 
 def _check_dtype(alias: str, info: Any, actual: int) -> None:
-    from tensorflow.python.framework import dtypes
-
     if actual != info.dtype:
-        wanted, got = (dtypes.as_dtype(number).name for number in (info.dtype, actual))
+        wanted, got = _dtype_name(info.dtype), _dtype_name(actual)
         raise invalid_argument(f"input tensor {alias}: expects {wanted} but {got} is provided")
+
+
+def _dtype_name(number: int) -> str:
+    from tensorflow.core.framework import types_pb2
+
+    if number not in types_pb2.DataType.values():
+        return f"type {number}"
+    return types_pb2.DataType.Name(number).removeprefix("DT_").lower()
 
 
 def _joined(names: Iterable[str]) -> str:

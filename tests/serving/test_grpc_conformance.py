@@ -195,7 +195,7 @@ def truncated_image(message: predict_pb2.PredictRequest) -> None:
         (broken_tensor, Code.INVALID_ARGUMENT, "tensor parsing error: image_bytes"),
         (negative_shape, Code.INVALID_ARGUMENT, "tensor parsing error: image_bytes"),
         # TensorFlow names the argument's position; the tensor's name is added here
-        (wrong_dtype, Code.INVALID_ARGUMENT, "image_bytes: expects string but float32"),
+        (wrong_dtype, Code.INVALID_ARGUMENT, "image_bytes: expects string but float"),
         (wrong_rank, Code.INVALID_ARGUMENT, "image_bytes has shape [1, 1]"),
         # tensorflow/core/kernels/image/decode_image_op.cc
         (not_an_image, Code.INVALID_ARGUMENT, "Unknown image file format."),
