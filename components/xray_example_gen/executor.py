@@ -52,14 +52,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         fileio.makedirs(work)
         try:
             entries, left_out = _entries(base, config, seed)
-            folder = listing.folder_of(base)
             # Drawn anew and kept nowhere: nobody finds an id again from what is written.
-            inspector = Inspector(folder, config, seed, salt=secrets.token_bytes(32))
+            salt = secrets.token_bytes(32)
+            inspector = Inspector(listing.folder_of(base), config, seed, salt)
             records = self._inspect(inspector, entries, work)
             fates = ledger.decide(records, config)
             ingested = report.build(records, fates, left_out)
             report.check(ingested, records, fates, config.max_rejected)
-            self._store(folder, records, fates, work, examples)
+            self._store(inspector, records, fates, work, examples)
         finally:
             fileio.rmtree(work)
         report_files.write(report_folder, ingested, records, fates)
@@ -74,7 +74,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
     def _store(
         self,
-        folder: Path,
+        inspector: Inspector,
         records: Sequence[Record],
         fates: Sequence[Fate],
         work: str,
@@ -91,7 +91,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             fileio.makedirs(str(Path(target).parent))
             for number, one in enumerate(lists):
                 targets.append((one, f"{target}-{number:05d}-of-{len(lists):05d}.gz"))
-        passes.run(self._make_beam_pipeline(), targets, passes.StoreList(folder))
+        step = passes.StoreList(inspector.folder, inspector.config)
+        passes.run(self._make_beam_pipeline(), targets, step)
         _check_nothing_changed([one for one, _ in targets])
 
 

@@ -20,6 +20,7 @@ from components.xray_example_gen.inspection import Inspector, Record, size_class
 from components.xray_example_gen.listing import Entry
 from components.xray_example_gen.work_lists import WorkList
 from pipeline import features
+from pipeline.config import DataConfig
 
 
 def inspected(path: str) -> str:
@@ -57,8 +58,9 @@ class InspectList(beam.DoFn):
 class StoreList(beam.DoFn):
     """Writes each work list of `Record` as one TFRecord file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: DataConfig) -> None:
         self._folder = folder
+        self._config = config
 
     def process(self, element: tuple[WorkList, str]) -> Iterator[int]:
         """Beam calls it for every work list and the TFRecord file it becomes."""
@@ -68,7 +70,7 @@ class StoreList(beam.DoFn):
         written = 0
         with tf.io.TFRecordWriter(f"{work.path}.part", options) as writer:
             for record in work_lists.read(work.path, Record):
-                content = _unchanged_content(self._folder / record.path, record.sha256)
+                content = self._unchanged_content(record)
                 if content is None:
                     changed.append(record.name)
                 else:
@@ -78,6 +80,19 @@ class StoreList(beam.DoFn):
         work_lists.write_one(outcome(work.path), [Stored(written, changed)])
         logging.info("Ingest: %s of %s files written", work.end, work.total)
         yield written
+
+    def _unchanged_content(self, record: Record) -> bytes | None:
+        """What was inspected, as it is stored; None where the file is another one by now."""
+        caps = {"max_bytes": self._config.max_bytes, "max_pixels": self._config.max_pixels}
+        try:
+            with (self._folder / record.path).open("rb") as file:
+                content = file.read(caps["max_bytes"])
+            if hashlib.sha256(content).hexdigest() == record.sha256:
+                return content
+            xray = images.read(content, **caps)
+        except (OSError, images.ImageError):
+            return None
+        return xray.data if xray.sha256 == record.sha256 else None
 
 
 def run(pipeline: beam.Pipeline, elements: Iterable[object], step: beam.DoFn) -> None:
@@ -109,15 +124,3 @@ def _feature(value: bytes | int) -> tf.train.Feature:
     if isinstance(value, int):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _unchanged_content(path: Path, sha256: str) -> bytes | None:
-    """What was inspected, as it is stored; None where the file is another one by now."""
-    try:
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() == sha256:
-            return content
-        xray = images.read(content, max_bytes=len(content))
-    except (OSError, images.ImageError):
-        return None
-    return xray.data if xray.sha256 == sha256 else None

@@ -39,8 +39,7 @@ def write_one(path: str, items: Iterable[Any]) -> None:
     """Writes dataclasses as JSON lines; the file is there whole or not at all."""
     part = f"{path}.part"
     with fileio.open(part, "w") as file:
-        for item in items:
-            file.write(json.dumps(dataclasses.asdict(item)) + "\n")
+        file.write("".join(json.dumps(dataclasses.asdict(item)) + "\n" for item in items))
     fileio.rename(part, path, overwrite=True)
 
 

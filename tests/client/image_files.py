@@ -126,25 +126,29 @@ def recoded_by_gdcm(source: str, target: str) -> None:
 
 
 def every_kind() -> dict[str, bytes]:
-    """One sound file of each kind that the reader knows, by name."""
-    wide = grey().astype(np.uint16) * 257
+    """One sound file of each kind that the reader knows, by name; each shows another picture."""
+
+    def twelve_bits(seed: int) -> NDArray[np.uint16]:
+        return grey(seed=seed).astype(np.uint16) << 4
+
     return {
-        "grey.jpg": encoded(grey(), "JPEG"),
+        "grey.jpg": encoded(grey(seed=10), "JPEG"),
         "colour.jpg": encoded(colour(), "JPEG"),
-        "progressive.jpg": encoded(grey(), "JPEG", progressive=True),
+        "progressive.jpg": encoded(grey(seed=11), "JPEG", progressive=True),
         "cmyk.jpg": encoded(Image.fromarray(colour()).convert("CMYK"), "JPEG"),
-        "grey.png": encoded(grey(), "PNG"),
+        "grey.png": encoded(grey(seed=12), "PNG"),
         "colour.png": encoded(colour(), "PNG"),
-        "wide.png": encoded(wide, "PNG"),
+        "wide.png": encoded(grey(seed=13).astype(np.uint16) * 257, "PNG"),
         "palette.png": encoded(Image.fromarray(colour()).quantize(32), "PNG"),
-        "alpha.png": encoded(np.dstack([colour(), grey(seed=7)]), "PNG"),
-        "bilevel.png": encoded(Image.fromarray(grey()).convert("1"), "PNG"),
-        "native.dcm": dicom(WindowCenter=2000, WindowWidth=3000),
-        "inverted.dcm": dicom(photometric="MONOCHROME1"),
-        "deflated.dcm": dicom(syntax=DeflatedExplicitVRLittleEndian),
-        "rle.dcm": dicom(syntax=RLELossless),
-        "jpeg2000.dcm": dicom(syntax=JPEG2000Lossless),
-        "jpeg.dcm": dicom(bits=8, syntax=JPEGBaseline8Bit),
+        "alpha.png": encoded(np.dstack([colour(), grey(seed=14)]), "PNG"),
+        "bilevel.png": encoded(Image.fromarray(grey(seed=15)).convert("1"), "PNG"),
+        "window.dcm": dicom(twelve_bits(16), WindowCenter=2000, WindowWidth=3000),
+        "inverted.dcm": dicom(twelve_bits(17), photometric="MONOCHROME1"),
+        "wide.dcm": dicom(twelve_bits(18) << 4, bits=16),
+        "deflated.dcm": dicom(twelve_bits(19), syntax=DeflatedExplicitVRLittleEndian),
+        "rle.dcm": dicom(twelve_bits(20), syntax=RLELossless),
+        "jpeg2000.dcm": dicom(twelve_bits(21), syntax=JPEG2000Lossless),
+        "jpeg.dcm": dicom(grey(seed=22), bits=8, syntax=JPEGBaseline8Bit),
     }
 
 
