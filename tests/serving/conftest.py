@@ -36,7 +36,7 @@ class Client:
     """What a test asks a server, over gRPC and over HTTP."""
 
     def __init__(self, grpc_port: int, rest_port: int, credentials: Any = None) -> None:
-        address = f"127.0.0.1:{grpc_port}"
+        address = f"localhost:{grpc_port}" if credentials else f"127.0.0.1:{grpc_port}"
         options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
         self.channel = (
             grpc.secure_channel(address, credentials, options)

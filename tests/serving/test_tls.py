@@ -1,7 +1,6 @@
 """gRPC over TLS, by an SSLConfig. (model_servers/server.cc, BuildServerCredentials)"""
 
 import datetime
-import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from tests.serving.tiny_model import png
 
 
 def certificate() -> tuple[str, str]:
-    """A key and a certificate for 127.0.0.1 that nobody else vouches for, as PEM."""
+    """A key and a certificate for localhost that nobody else vouches for, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    host = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
@@ -29,7 +28,7 @@ def certificate() -> tuple[str, str]:
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(address, critical=False)
+        .add_extension(host, critical=False)
         .sign(key, hashes.SHA256())
     )
     pem, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
@@ -61,7 +60,7 @@ def test_grpc_over_tls(
 
     assert server.predict([png(51)]).model_spec.version.value == 1
     anonymous = grpc.ssl_channel_credentials(cert.encode())
-    with grpc.secure_channel(f"127.0.0.1:{server.flags.port}", anonymous) as stranger:
+    with grpc.secure_channel(f"localhost:{server.flags.port}", anonymous) as stranger:
         ready = grpc.channel_ready_future(stranger)
         if client_verify:
             with pytest.raises(grpc.FutureTimeoutError):
