@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
@@ -64,18 +63,15 @@ def create_pipeline(
         code_version=code_version("components.xray_example_gen"),
     )
     examples = ingest.outputs["examples"]
-    statistics = StatisticsGen(
-        examples=examples,
-        stats_options=tfdv.StatsOptions(
-            feature_allowlist=[features.LABEL, features.PATIENT_ID, *features.SLICE_KEYS]
-        ),
-    )
+    statistics = StatisticsGen(examples=examples)
     schema = ImportSchemaGen(schema_file=schema_file)
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
     data_gate = DataGate(
-        statistics=statistics.outputs["statistics"], anomalies=validator.outputs["anomalies"]
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        code_version=code_version("components.data_gate"),
     )
     transform = _transform(config, examples, schema.outputs["schema"])
     transform.add_upstream_node(data_gate)
