@@ -58,7 +58,8 @@ def _spine(smooth: tf.Tensor) -> tf.Tensor:
 def _lung_regions(smooth: tf.Tensor, spine: tf.Tensor) -> tf.Tensor:
     contrast = smooth - _blur(smooth, _SIDE / 6)
     inside = (np.abs(_X - 0.5) < 0.38) & (np.abs(_Y - 0.5) < 0.4)
-    dark = tf.cast(contrast < _otsu(tf.boolean_mask(contrast, inside)), tf.float32)
+    threshold = tf.minimum(_otsu(tf.boolean_mask(contrast, inside)), 0.0)
+    dark = tf.cast(contrast < threshold, tf.float32)
     distance = tf.abs(_X - spine)
     # Lungs lie a fifth of the width beside the spine, somewhat above the middle.
     place = tf.exp(-0.5 * (((distance - 0.2) / 0.14) ** 2 + ((_Y - 0.42) / 0.24) ** 2))

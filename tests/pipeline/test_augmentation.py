@@ -1,0 +1,96 @@
+"""Augmented images: deterministic, independent of one another, never mirrored."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.augmentation import augment, image_seed
+from pipeline.config import AugmentConfig, as_dict
+
+SIZE = 48
+STRENGTHS = sorted(set(as_dict(AugmentConfig())) - {"balance", "originals"})
+NOTHING = dict.fromkeys(STRENGTHS, 0.0)
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE), dtype=np.uint8)
+SEEDS = [image_seed(1, f"image {number}", 1) for number in range(5)]
+
+
+@functools.cache
+def compiled(config: AugmentConfig) -> tf.types.experimental.GenericFunction:
+    return tf.function(functools.partial(augment, config=config), reduce_retracing=True)
+
+
+def augmented(
+    images: np.ndarray, seeds: list[tuple[int, int]], config: AugmentConfig | None = None
+) -> np.ndarray:
+    function = compiled(config or AugmentConfig())
+    return function(tf.constant(images), tf.constant(seeds, tf.int32)).numpy()
+
+
+def blob(row: int, column: int) -> np.ndarray:
+    image = np.full((SIZE, SIZE), 100, np.uint8)
+    image[row - 3 : row + 4, column - 3 : column + 4] = 250
+    return image
+
+
+def test_a_seed_says_all() -> None:
+    together = augmented(IMAGES, SEEDS)
+    np.testing.assert_array_equal(augmented(IMAGES, SEEDS), together)
+    np.testing.assert_array_equal(augmented(IMAGES[::-1], SEEDS[::-1])[::-1], together)
+    for number in range(5):
+        alone = augmented(IMAGES[number : number + 1], SEEDS[number : number + 1])[0]
+        np.testing.assert_array_equal(alone, together[number])
+
+
+def test_seeds_differ_by_run_image_and_copy() -> None:
+    seeds = {image_seed(run, key, copy) for run in (1, 2) for key in "ab" for copy in range(50)}
+    assert len(seeds) == 200
+    assert image_seed(1, "a", 1) == image_seed(1, "a", 1)
+    copies = augmented(np.stack([IMAGES[0]] * 2), [image_seed(1, "a", copy) for copy in (1, 2)])
+    assert np.abs(copies[0].astype(int) - copies[1]).mean() > 5
+
+
+def test_without_any_strength_the_images_stay_as_they_are() -> None:
+    np.testing.assert_array_equal(augmented(IMAGES, SEEDS, AugmentConfig(**NOTHING)), IMAGES)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_each_strength_alone_changes_the_image(strength: str) -> None:
+    default = getattr(AugmentConfig(), strength)
+    config = AugmentConfig(**NOTHING | {strength: default})
+    images = np.stack([blob(10, 30)] * 8)
+    changed = augmented(images, [image_seed(1, strength, copy) for copy in range(8)], config)
+    assert sum(np.any(one != images[0]) for one in changed) >= 7
+    assert changed.shape == images.shape
+    assert changed.dtype == np.uint8
+
+
+def test_left_stays_left_and_top_stays_top() -> None:
+    images = np.stack([blob(12, 12)] * 40)
+    for image in augmented(images, [image_seed(2, "side", copy) for copy in range(40)]):
+        rows, columns = np.nonzero(image > image.min() + 0.75 * np.ptp(image.astype(int)))
+        assert rows.mean() < SIZE / 2
+        assert columns.mean() < SIZE / 2
+
+
+def test_no_black_corner_tells_that_an_image_was_moved() -> None:
+    photometric = dict.fromkeys(("gamma", "brightness", "contrast", "blur", "noise"), 0.0)
+    images = np.full((20, SIZE, SIZE), 180, np.uint8)
+    seeds = [image_seed(3, "corner", copy) for copy in range(20)]
+    assert augmented(images, seeds, AugmentConfig(**photometric)).min() >= 179
+
+
+def test_changes_stay_within_their_strength() -> None:
+    config = AugmentConfig(**NOTHING | {"brightness": 0.1})
+    images = np.full((50, SIZE, SIZE), 100, np.uint8)
+    seeds = [image_seed(4, "bright", copy) for copy in range(50)]
+    means = augmented(images, seeds, config).mean(axis=(1, 2)) - 100
+    assert np.abs(means).max() <= 26
+    assert means.min() < -15
+    assert means.max() > 15
+
+
+def test_the_extreme_strengths_do_not_break() -> None:
+    wild = AugmentConfig(**dict.fromkeys(STRENGTHS, 1.0) | {"rotation_degrees": 180.0})
+    assert augmented(IMAGES, SEEDS, wild).shape == IMAGES.shape
