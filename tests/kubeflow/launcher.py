@@ -162,7 +162,8 @@ class _Run:
                 done.outputs = {
                     output: self.cluster.record(artifact) for output, artifact in published.items()
                 }
-                self.cluster.cache[key] = done.outputs
+                if task.caching_options.enable_cache:
+                    self.cluster.cache[key] = done.outputs
                 break
         return done
 
