@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from absl import logging as absl_logging
 from rich.console import Console
 
 _STARTS = "Component %s is running."
@@ -49,6 +50,8 @@ def reported(console: Console, log: Path) -> Iterator[None]:
     root.handlers = [file, _Steps(console)]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
+    # Otherwise the first parsing of absl's flags, in Transform, puts its logger at WARNING.
+    absl_logging.set_verbosity(absl_logging.INFO)
     # TensorFlow's logger brings a handler of its own, which would write over the progress lines.
     logging.getLogger("tensorflow").handlers = [logging.NullHandler()]
     try:
