@@ -1,7 +1,7 @@
 """Runs one step in its pod: TFX's entry point, told what open-source Kubeflow leaves unsaid.
 
-TFX's own entry point was written for Vertex AI and Cloud Storage. Open-source Kubeflow differs, read
-in its driver and launcher (kubeflow/pipelines, backend/src/v2): it hands input artifacts over
+TFX's own entry point was written for Vertex AI and Cloud Storage. Open-source Kubeflow differs, as
+its driver and launcher show (kubeflow/pipelines, backend/src/v2): it hands input artifacts over
 without their type; it copies artifacts between the object store and the pod's disk by itself and
 expects the step to work on the copies, under /minio, /s3 or /gcs, where it makes no folder for an
 output; and its page shows a `system.HTML` artifact only where the URI is the HTML file's own. On

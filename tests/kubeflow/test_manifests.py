@@ -44,6 +44,17 @@ def test_every_volume_that_a_step_mounts_is_claimed():
     assert mounted == claims
 
 
+def test_tensorflow_serving_mounts_what_the_pusher_writes_to():
+    path = MANIFESTS.parents[1] / "serving/tensorflow_serving/kubernetes/deployment.yaml"
+    pod = yaml.safe_load(path.read_text())["spec"]["template"]["spec"]
+    served = {
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    assert served == set(cluster.load().of("AtomicPusher").volumes)
+
+
 def test_the_service_account_can_read_but_not_change_secrets():
     (role,) = (
         resource

@@ -132,7 +132,7 @@ def test_volumes_are_mounted_by_the_steps_that_need_them(documents):
     assert mounts == {
         "XrayExampleGen_executor": {"pneumonia-xrays": "/mnt/xrays"},
         "Trainer_executor": {"pneumonia-cache": "/mnt/cache"},
-        "AtomicPusher_executor": {"pneumonia-serving": "/mnt/serving"},
+        "AtomicPusher_executor": {"pneumonia-models": "/mnt/serving"},
     }
 
 
