@@ -237,7 +237,7 @@ def _findings_on_shortcuts(check: Check) -> Iterator[Finding]:
     if check.joint_verdict in ("shortcut", "differs"):
         yield Finding(
             "problem" if check.joint_verdict == "shortcut" else "warning",
-            "Together these measures tell the classes apart without a look at the lungs "
+            "These coarse measures alone, taken together, tell the classes apart "
             f"(AUC {check.joint_auc:.2f}).",
         )
 

@@ -47,10 +47,10 @@ def random_opacities(rng: np.random.Generator, anatomy: Anatomy, etiology: str) 
         return []
     if etiology == "bacteria":
         count = int(rng.choice([1, 2, 3], p=[0.6, 0.28, 0.12]))
-        sizes, densities = (0.17, 0.36), (0.4, 0.88)
+        sizes, densities = (0.22, 0.4), (0.55, 0.95)
     else:
-        count = int(rng.integers(5, 11))
-        sizes, densities = (0.1, 0.22), (0.3, 0.68)
+        count = int(rng.integers(6, 11))
+        sizes, densities = (0.11, 0.23), (0.34, 0.7)
     density = rng.uniform(*densities)
     return [_opacity(rng, anatomy, sizes, density * rng.uniform(0.85, 1.1)) for _ in range(count)]
 

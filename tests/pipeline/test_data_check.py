@@ -69,7 +69,7 @@ def test_a_class_that_looks_different_is_a_shortcut(folder, change, words):
     _change(folder, change)
     problems = _texts(folder, "problem")
     assert any(text.startswith(words) and "shortcut" in text for text in problems)
-    assert any("without a look at the lungs" in text for text in problems)
+    assert any("taken together" in text for text in problems)
 
 
 def test_identical_and_resaved_films_are_found(folder):
