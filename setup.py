@@ -68,7 +68,10 @@ setup(
         include=["client*", "components*", "kubeflow*", "pipeline*", "serving*"]
     ),
     py_modules=["cli"],
-    include_package_data=True,
+    package_data={
+        "client.web": ["openapi.json", "static/**/*", "templates/*"],
+        "pipeline": ["schema.pbtxt", "templates/*"],
+    },
     install_requires=CLIENT,
     extras_require={
         "client": [],

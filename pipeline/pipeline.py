@@ -63,8 +63,9 @@ def create_pipeline(
         code_version=code_version("components.xray_example_gen"),
     )
     examples = ingest.outputs["examples"]
-    statistics = StatisticsGen(examples=examples)
     schema = ImportSchemaGen(schema_file=schema_file)
+    # With the schema, the images' bytes are not counted as if they were words.
+    statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"])
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -122,8 +123,8 @@ def create_pipeline(
     )
     components = [
         ingest,
-        statistics,
         schema,
+        statistics,
         validator,
         data_gate,
         transform,
