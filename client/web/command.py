@@ -21,7 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="127.0.0.1",
         help="address to listen on; 0.0.0.0 for all, with no password; default: %(default)s",
     )
-    parser.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    parser.add_argument(
+        "--port",
+        type=int,
+        choices=range(1, 65536),
+        default=5000,
+        metavar="PORT",
+        help="default: %(default)s",
+    )
     add_server_arguments(parser)
 
 

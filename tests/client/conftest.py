@@ -5,10 +5,10 @@ import socket
 
 import numpy as np
 import pytest
-from tests.client.fake_server import FakeModel, serve
 from PIL import Image
 
 from client import PneumoniaClient
+from tests.client.fake_server import FakeModel, serve
 
 
 def jpeg(brightness: int = 200, size: tuple[int, int] = (64, 48)) -> bytes:
