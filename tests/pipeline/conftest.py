@@ -1,21 +1,10 @@
 """One small training that many tests look at."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished run: its inputs, its cache and the SavedModel it wrote."""
-
-    data: Path
-    cache: Path
-    logs: Path
-    model: Path
-    loaded: Any
+from tests.pipeline.trainer_harness import Trained
 
 
 @pytest.fixture(scope="session")

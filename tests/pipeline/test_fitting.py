@@ -12,7 +12,7 @@ import tensorflow as tf
 from pipeline import feature_cache, fitting, model, weights
 from pipeline.config import TrainConfig
 from tests.pipeline import trainer_harness as harness
-from tests.pipeline.conftest import Trained
+from tests.pipeline.trainer_harness import Trained
 
 
 def train(

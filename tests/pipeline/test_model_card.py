@@ -2,7 +2,7 @@
 
 import json
 
-from tests.pipeline.conftest import Trained
+from tests.pipeline.trainer_harness import Trained
 
 SECTIONS = (
     "Model details",

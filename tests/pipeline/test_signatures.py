@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipeline import features, signatures
 from tests.pipeline import trainer_harness as harness
-from tests.pipeline.conftest import Trained
+from tests.pipeline.trainer_harness import Trained
 
 SCORES = {
     features.PROBABILITY: tf.float32,

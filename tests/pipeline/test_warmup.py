@@ -4,7 +4,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from pipeline import features, warmup
-from tests.pipeline.conftest import Trained
+from tests.pipeline.trainer_harness import Trained
 
 
 def test_each_signature_is_warmed_up_by_a_request_it_can_answer(trained: Trained) -> None:

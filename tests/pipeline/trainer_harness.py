@@ -4,6 +4,7 @@ A drawn film is grey noise; one with pneumonia has a bright patch in its lower l
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,17 @@ SIZE = 64
 IMAGE = ImageConfig(size=SIZE)
 MODEL = ModelConfig(weights="random", width=0.125, dropout=0.2)
 TRAIN = TrainConfig(epochs=3, batch_size=16, learning_rate=2e-3, patience=3)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: its inputs, its cache and the SavedModel it wrote."""
+
+    data: Path
+    cache: Path
+    logs: Path
+    model: Path
+    loaded: Any
 
 
 def film(label: int, seed: int, height: int = SIZE, width: int = SIZE) -> np.ndarray:
@@ -56,35 +68,41 @@ def write_examples(folder: Path, seeds: Iterable[int]) -> str:
 
 
 def write_transform(folder: Path, image: ImageConfig = IMAGE) -> str:
-    """The graph that tf.Transform saves for `preprocessing_fn`; returns its folder."""
+    """The graph that tf.Transform saves for `preprocessing_fn`, made as TFX makes it."""
     import apache_beam as beam  # here: a process that only trains need not wait for Beam
     import tensorflow_transform.beam as tft_beam
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
-    from tensorflow_transform.tf_metadata import dataset_metadata
+    from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
     from pipeline import preprocessing
 
-    schema = text_format.Parse(
-        Path(preprocessing.__file__).with_name("schema.pbtxt").read_text(), schema_pb2.Schema()
-    )
-    texts = (features.FILENAME, features.SHA256, features.PATIENT_ID, *features.SLICE_KEYS)
-    raw = {
-        features.IMAGE: png(0, 0),
-        **dict.fromkeys((features.HEIGHT, features.WIDTH, features.LABEL), 1),
-        **dict.fromkeys(texts, b"unknown"),
-    }
+    text = Path(preprocessing.__file__).with_name("schema.pbtxt").read_text()
+    examples = TFExampleBeamRecord("inmem", schema=text_format.Parse(text, schema_pb2.Schema()))
     custom_config = {"image": as_dict(image), "code_version": "1"}
     runner = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
     with beam.Pipeline(runner=runner) as pipeline, tft_beam.Context(str(folder / "temp")):
         transform_fn = (
-            pipeline | beam.Create([raw]),
-            dataset_metadata.DatasetMetadata(schema),
+            pipeline | beam.Create([raw_example()]) | examples.BeamSource(),
+            examples.TensorAdapterConfig(),
         ) | tft_beam.AnalyzeDataset(
             lambda inputs: preprocessing.preprocessing_fn(inputs, custom_config)
         )
         _ = transform_fn | tft_beam.WriteTransformFn(str(folder))
     return str(folder)
+
+
+def raw_example() -> bytes:
+    """As ExampleGen writes it."""
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature[features.IMAGE].bytes_list.value.append(png(0, 0))
+    for name in (features.HEIGHT, features.WIDTH, features.LABEL):
+        feature[name].int64_list.value.append(1)
+    texts = (features.FILENAME, features.SHA256, features.PATIENT_ID, *features.SLICE_KEYS)
+    for name in texts:
+        feature[name].bytes_list.value.append(b"unknown")
+    return example.SerializeToString()
 
 
 def fn_args(
