@@ -49,6 +49,9 @@ class Inspector:
     seed: int
     salt: bytes = dataclasses.field(repr=False)
 
+    def __post_init__(self) -> None:
+        patients.compile_pattern(self.config.patient_pattern)  # an unusable one stops here
+
     def __call__(self, entry: Entry) -> Record:
         """Reads, checks and hashes one file; whatever is wrong with it stands in the record."""
         if entry.problem:

@@ -35,13 +35,11 @@ from tests.components.xray_sets import both_classes, films, ingest, write
 
 def test_the_ledger_adds_up(hostile):
     result = hostile.report
-    everything = [
-        *hostile_set.SOUND, *hostile_set.REJECTED, *hostile_set.DUPLICATES, *hostile_set.TEST_DUPLICATE,
-        *hostile_set.LINKS,
-    ]  # fmt: skip
-    assert result.seen == len(everything)
+    written = len(hostile_set.SOUND) + len(hostile_set.TEST_DUPLICATE)
+    rejected = len(hostile_set.REJECTED) + len(hostile_set.LINKS)
+    assert result.seen == written + len(hostile_set.DUPLICATES) + rejected
     assert result.seen == result.written + result.duplicates + result.rejected
-    assert result.written == len(hostile_set.SOUND) + len(hostile_set.TEST_DUPLICATE)
+    assert (result.written, result.rejected) == (written, rejected)
     assert result.duplicates == len(hostile_set.DUPLICATES)
     assert result.test_duplicates == 1
     for split in features.SPLITS:
@@ -311,6 +309,12 @@ def test_a_set_that_is_none_stops_at_once(tmp_path, files, said):
     (tmp_path / "set").mkdir()
     with pytest.raises(IngestError, match=said):
         ingest(write(tmp_path / "set", files), tmp_path / "out")
+
+
+def test_an_unusable_pattern_stops_before_beam_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(passes, "run", lambda *_: pytest.fail("Beam was started"))
+    with pytest.raises(IngestError, match="patient_pattern"):
+        ingest(write(tmp_path / "set", both_classes(1)), tmp_path / "out", patient_pattern="(")
 
 
 def test_beam_is_handed_names_of_lists_and_no_bytes(tmp_path, monkeypatch):
