@@ -4,6 +4,8 @@ BIN := .venv/bin
 NAME ?= demo
 DATA ?= runs/$(NAME)/xrays
 XRAYS ?= ../shared/xrays
+PORT ?= 8500
+REST_PORT ?= 8501
 CHROMIUM := $(shell command -v chromium)
 export PNEUMONIA_XRAYS ?= $(XRAYS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -20,10 +22,13 @@ setup: .venv/.complete  ## install the locked packages into .venv
 	@requirements/install.sh
 
 demo: setup  ## synthetic X-rays (or DATA=dir) to a pushed model, then three X-rays asked of it
-	@if [ "$(DATA)" = runs/$(NAME)/xrays ] && [ ! -d $(DATA) ]; then \
-	  $(BIN)/pneumonia data synthesize $(DATA); fi
-	@$(BIN)/pneumonia run --data "$(DATA)" --config configs/demo.yaml --set name=$(NAME)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" ./configs/ask.sh "$(NAME)" "$(DATA)"
+	@$(if $(filter-out runs/$(NAME)/xrays,$(DATA)),true,$(BIN)/pneumonia data synthesize $(DATA))
+	@$(BIN)/pneumonia run --data "$(DATA)" --config configs/demo.yaml --run "$(NAME)"
+	@$(BIN)/pneumonia serve --run "$(NAME)" --port $(PORT) --rest_api_port $(REST_PORT) 2>runs/$(NAME)/server.log & \
+	 server=$$!; trap "kill $$server" EXIT; \
+	 find "$(DATA)" -type f \( -iname '*.jp*g' -o -iname '*.png' \) | sort -r | sed -n '1p;40p;80p' | tr '\n' '\0' | \
+	 xargs -0 $(BIN)/pneumonia predict --server localhost:$(PORT) --wait 60 --heatmaps runs/$(NAME)/heatmaps && \
+	 echo "heat maps: runs/$(NAME)/heatmaps"
 
 test: setup  ## lint, types and tests
 	@$(MAKE) --no-print-directory lint

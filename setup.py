@@ -61,7 +61,7 @@ TEST = [
 setup(
     name="pneumonia",
     version="0.1.0",
-    description="Detects pneumonia in chest X-rays: a TFX pipeline from image files to a served VGG-16",
+    description="Detects pneumonia in chest X-rays: from image files to a served VGG-16, with TFX",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from client import listing, rows
 from client.client import PneumoniaClient
-from client.errors import ServerAwayError, ServerError
+from client.errors import ModelMissingError, ServerAwayError, ServerError
 from client.results import Outcome
 from client.server_arguments import HOW_TO_START, add_server_arguments, connect
 
 FAILED = 1
 USAGE_ERROR = 2
 POSITIVE = 4
+_POLL = 0.2  # seconds
 
 _EPILOG = (
     f"Exit codes: 0 every file was answered; {FAILED} some were not, or the server is away; "
@@ -53,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="X-rays asked about at once, 1 to 64; default: %(default)s",
     )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="for a server that is starting; default: %(default)g",
+    )
     add_server_arguments(parser)
 
 
@@ -67,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         return _complain(str(error), USAGE_ERROR)
     try:
         with client:
-            client.status()  # before any file is read
+            _await_server(client, args.wait)  # before any file is read
             counts = _ask(client, files, args)
     except ServerError as error:
         hint = f"; {HOW_TO_START}" if isinstance(error, ServerAwayError) else ""
@@ -80,6 +89,20 @@ def run(args: argparse.Namespace) -> int:
     if counts["unanswered"]:
         return FAILED
     return POSITIVE if args.fail_on_positive and counts["PNEUMONIA"] else 0
+
+
+def _await_server(client: PneumoniaClient, seconds: float) -> None:
+    """Returns once a version is served; after `seconds` raises what the server said last."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            client.metadata()
+        except (ServerAwayError, ModelMissingError):
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_POLL)
+        else:
+            return
 
 
 def _complain(message: str, code: int) -> int:

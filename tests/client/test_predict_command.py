@@ -1,11 +1,13 @@
 """`pneumonia predict` as a user calls it, against a fake model server."""
 
+import contextlib
 import csv
 import io
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import grpc
@@ -124,6 +126,18 @@ def test_without_a_server_one_line_says_how_to_start_one(predict, folder, unused
     assert len(err.splitlines()) == 1
     assert "pneumonia serve" in err
     assert str(unused_port) in err
+
+
+def test_a_server_that_is_still_starting_is_waited_for(predict, folder, model, unused_port):
+    late = threading.Timer(1.0, lambda: servers.enter_context(serve(model, port=unused_port)))
+    with contextlib.ExitStack() as servers:
+        late.start()
+        code, out, _ = predict(
+            folder / "a.jpg", "--wait", "60", "--format", "csv", server=f"127.0.0.1:{unused_port}"
+        )
+        late.join()
+    assert code == 0
+    assert "PNEUMONIA" in out
 
 
 def test_a_server_that_leaves_in_between_ends_it_in_one_line(predict, folder, model):
