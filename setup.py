@@ -43,7 +43,10 @@ KUBEFLOW = ["kfp>=2.16", "kfp-server-api>=2.4"]
 
 TEST = [
     "axe-playwright-python>=0.1.4",
+    "cryptography>=44",
     "hypothesis>=6.130",
+    "ipykernel>=6.29",
+    "jsonschema>=4.23",
     "kubernetes-validate>=1.30",
     "mypy>=1.15",
     "nbclient>=0.10",
