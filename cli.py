@@ -5,6 +5,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from pipeline.run_folder import find
+
 COMMANDS = {
     "data": (
         "pipeline.data_commands",
@@ -51,7 +53,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             module = importlib.import_module(module_name)
             module.add_arguments(command)
-            command.set_defaults(handler=module.run)
+            command.set_defaults(handler=module.run, find_run=find)
     return parser
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from serving import flags
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(flags.Flags)}
     if not args.model_base_path and not args.model_config_file:
         try:
-            values["model_base_path"] = _pushed_models(args.run_name)
+            values["model_base_path"] = _pushed_models(args.find_run(args.run_name).serving)
         except FileNotFoundError as error:
             print(f"pneumonia serve: {error}", file=sys.stderr)
             return FAILED
@@ -61,11 +62,8 @@ def run(args: argparse.Namespace) -> int:
     return os.execv(command[0], command)
 
 
-def _pushed_models(run_name: str | None) -> str:
+def _pushed_models(folder: Path) -> str:
     """The folder of a run's pushed versions; raises FileNotFoundError where there is none yet."""
-    from pipeline.run_folder import find
-
-    folder = find(run_name).serving
     if not any(child.name.isdigit() for child in folder.glob("*")):
         raise FileNotFoundError(
             f"{folder} holds no version yet; look at 'pneumonia report', or name another --run"
