@@ -87,10 +87,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             # By hash, so that a file holds a mixture of classes.
             kept.sort(key=lambda record: (record.sha256, record.path))
             lists = work_lists.write(f"{work}/{split}", kept)
-            target = f"{artifact_utils.get_split_uri([examples], split)}/data_tfrecord"
-            fileio.makedirs(str(Path(target).parent))
+            folder = artifact_utils.get_split_uri([examples], split)
+            fileio.makedirs(folder)
             for number, one in enumerate(lists):
-                targets.append((one, f"{target}-{number:05d}-of-{len(lists):05d}.gz"))
+                name = f"data_tfrecord-{number:05d}-of-{len(lists):05d}.gz"
+                targets.append((one, f"{folder}/{name}"))
         step = passes.StoreList(inspector.folder, inspector.config)
         passes.run(self._make_beam_pipeline(), targets, step)
         _check_nothing_changed([one for one, _ in targets])

@@ -50,7 +50,8 @@ class Inspector:
     salt: bytes = dataclasses.field(repr=False)
 
     def __post_init__(self) -> None:
-        patients.compile_pattern(self.config.patient_pattern)  # an unusable one stops here
+        """Raises IngestError where the configured pattern is unusable, before Beam starts."""
+        patients.compile_pattern(self.config.patient_pattern)
 
     def __call__(self, entry: Entry) -> Record:
         """Reads, checks and hashes one file; whatever is wrong with it stands in the record."""
