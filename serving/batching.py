@@ -84,10 +84,10 @@ class Batcher:
         `on_batch` is told of each batch: its rows, and how many seconds each request has waited.
         """
         self._parameters = parameters
-        self._limit = queue  # requests, or with parameters rows
+        self.limit = queue  # of what waits: requests, or with parameters rows
         if parameters:
             threads = parameters.num_batch_threads
-            self._limit = parameters.max_enqueued_batches * parameters.max_batch_size
+            self.limit = parameters.max_enqueued_batches * parameters.max_batch_size
         self._on_batch = on_batch
         self._groups: OrderedDict[Hashable, deque[_Task]] = OrderedDict()
         self._load = self._size = 0
@@ -160,7 +160,7 @@ class Batcher:
 
     def _fits(self, task: _Task) -> bool:
         return not self._groups or (
-            self._load + self._weight(task) <= self._limit
+            self._load + self._weight(task) <= self.limit
             and self._size + task.size <= MAX_QUEUED_BYTES
         )
 

@@ -13,6 +13,7 @@ from serving.errors import ServingError, invalid_argument
 from serving.tensors import check_names, check_shape
 
 _DEBUG_LIMIT = 256
+_MAX_RANK = 32
 _INTEGER_BOUNDS = {
     name: (int(np.iinfo(name).min), int(np.iinfo(name).max))
     for name in ("int8", "uint8", "int16", "int32", "int64", "uint32", "uint64")
@@ -176,13 +177,14 @@ def _to_array(value: Any, info: Any) -> np.ndarray:
     while isinstance(first, list):
         shape.append(len(first))
         first = first[0] if first else None
+        if len(shape) > _MAX_RANK:
+            raise invalid_argument(f"Encountered a list of more than {_MAX_RANK} dimensions")
     flat: list[Any] = []
     _flatten(value, 0, shape, dtype.name, flat)
-    array = np.empty(len(flat), dtype=object) if dtype == dtypes.string else None
-    if array is None:
+    try:
         return np.array(flat, dtype=dtype.as_numpy_dtype).reshape(shape)
-    array[:] = flat
-    return array.reshape(shape)
+    except OverflowError as error:
+        raise invalid_argument(f"JSON Value: {_shown(value)} {error}") from None
 
 
 def _flatten(value: Any, level: int, shape: list[int], dtype: str, flat: list[Any]) -> None:
@@ -264,9 +266,7 @@ def _to_json(name: str, array: np.ndarray) -> Any:
 
 
 def _nested(flat: list[Any], shape: tuple[int, ...]) -> Any:
-    nested = np.empty(len(flat), dtype=object)
-    nested[:] = flat
-    return nested.reshape(shape).tolist()
+    return np.array(flat, dtype=object).reshape(shape).tolist()
 
 
 def _shown(value: Any) -> str:

@@ -76,6 +76,7 @@ class ModelManager:
         self._models: dict[str, dict[int, Version]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._announced: dict[str, bool] = {}
+        self._complaints: dict[str, str] = {}
         self._arriving: set[str] = set()  # models with a wanted version that is not complete
         self._complete = Completeness(policy.poll_seconds)
         self._lock = threading.Lock()  # of what is known, held briefly
@@ -174,12 +175,18 @@ class ModelManager:
             try:
                 self._reconcile_model(name, config)
             except OSError as error:
-                logs.event("folder unreadable", level=40, model=name, reason=str(error))
+                self._complain(name, str(error))
             except Exception:  # the next look may succeed, and what is served goes on being served
                 logs.event("reconciling failed", level=40, error=True, model=name)
         for name in set(self._models) - set(self._configs):
             self._unload(name, keep=())
         self._announce()
+
+    def _complain(self, name: str, reason: str) -> None:
+        """Logs once what every look at a folder would say again."""
+        if self._complaints.get(name) != reason:
+            self._complaints[name] = reason
+            logs.event("folder unreadable", level=40, model=name, reason=reason)
 
     def _announce(self) -> None:
         ready = self.ready()
@@ -189,6 +196,7 @@ class ModelManager:
 
     def _reconcile_model(self, name: str, config: Any) -> None:
         found = versions_in(Path(config.base_path))
+        self._complaints.pop(name, None)
         complete = {number: path for number, path in found.items() if self._complete(path)}
         numbers = wanted(complete, config.model_version_policy)
         self._arriving.discard(name)

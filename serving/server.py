@@ -113,6 +113,8 @@ class Server:
         flags = self._flags
         server = grpc.aio.server(
             interceptors=[MalformedRequests()],
+            # Each may hold a message in memory before the queue can refuse it.
+            maximum_concurrent_rpcs=self._batcher.limit + MAX_QUEUED_REQUESTS,
             options=_channel_options(flags.grpc_channel_arguments),
         )
         prediction = PredictionService(

@@ -238,7 +238,9 @@ def test_removing_every_version_ends_serving(world: World) -> None:
     assert world.ready[-1] == {"pneumonia": False}
 
 
-def test_a_folder_that_vanishes_changes_nothing(world: World, tmp_path: Path) -> None:
+def test_a_folder_that_vanishes_changes_nothing(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     # sources/storage_path/file_system_storage_path_source.cc: an error, not "no versions"
     base = tmp_path / "models"
     base.mkdir()
@@ -247,8 +249,10 @@ def test_a_folder_that_vanishes_changes_nothing(world: World, tmp_path: Path) ->
     world.configure()
     base.rename(tmp_path / "elsewhere")
     world.look()
+    world.look()
 
     assert world.serving() == 1
+    assert caplog.messages.count("folder unreadable") == 1
 
 
 @pytest.mark.parametrize("name", ["abc", ".2", "2.tmp", "-2", "2x", "²"])

@@ -155,6 +155,7 @@ def test_a_compressed_body_is_understood(shared: InProcess) -> None:
         (b"{", "JSON Parse error"),
         (b"\xff\xfe", "JSON Parse error"),
         (b"[" * 100_000, "JSON Parse error"),
+        (b'{"inputs": ' + b"[" * 700 + b"]" * 700 + b"}", "more than 32 dimensions"),
         ([], "JSON Value: [] Is not object"),
         ({}, "Missing 'inputs' or 'instances' key"),
         ({"signature_name": 3}, "'signature_name' key must be a string value."),
