@@ -3,11 +3,16 @@
 import argparse
 import logging
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
+from rich.console import Console
+from rich.markup import escape
+
 from pipeline import config as configuration
+from pipeline.progress import reported
 from pipeline.run_folder import RUNS, RunBusyError, RunFolder
 
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -49,33 +54,35 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from rich.console import Console
-
-    from pipeline.progress import reported
-
     console = Console()
     began = time.monotonic()
     console.print(f"{folder.root}: X-rays from {data}; full log in {folder.log}", highlight=False)
     with reported(console, folder.log):
         try:
-            from pipeline import local_runner
+            from pipeline import local_runner, verdict
 
             local_runner.run(config, data, folder)
+            _show_ledger(folder, console)
+            outcome = verdict.of_run(folder)
         except Exception as error:
             logging.getLogger(__name__).exception("the run failed")
-            console.print(f"[red]failed:[/] {_reason(error)}", highlight=False)
+            console.print(f"[red]failed:[/] {escape(_reason(error))}", highlight=False)
             console.print(f"more in {folder.log}", highlight=False)
             return FAILED
-    from pipeline import verdict
-
-    try:
-        outcome = verdict.of_run(folder)
-    except verdict.NoVerdictError as error:
-        console.print(f"[red]failed:[/] {error}", highlight=False)
-        return FAILED
     outcome.print(console)
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
     return DONE if outcome.blessed else REFUSED
+
+
+def _show_ledger(folder: RunFolder, console: Console) -> None:
+    """Prints what became of each file, and keeps the report where people look for it."""
+    from components.xray_example_gen.report import ledger_table, read
+    from pipeline import lineage
+
+    report = lineage.latest_steps(folder.metadata)["XrayExampleGen"].outputs["ingest_report"].uri
+    shutil.rmtree(folder.ingest, ignore_errors=True)
+    shutil.copytree(report, folder.ingest)
+    console.print(ledger_table(read(report)))
 
 
 def _reason(error: BaseException) -> str:
