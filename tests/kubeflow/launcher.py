@@ -155,7 +155,7 @@ class _Run:
                 path: self.cluster.volumes[claim]
                 for claim, path in self.mounts.get(component.executor_label, ())
             }
-            with Pod(self.cluster.folder / "pods" / uuid.uuid4().hex, self.cluster.store) as pod:
+            with Pod(self.cluster.store) as pod:
                 published, done.log = pod.run(container, given, root, volumes)
             if published is not None:
                 done.state = "SUCCEEDED"

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,19 +22,21 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class Pod:
     """A disk of its own, gone when the step ends; the image is this repository and its Python."""
 
-    def __init__(self, disk: Path, store: Path) -> None:
-        self.disk = disk
+    def __init__(self, store: Path) -> None:
         self.store = store
+        # As short as a pod's own /tmp: the path of a Unix socket may have 107 characters.
+        self._disk = tempfile.TemporaryDirectory(prefix="pod-")
+        self.disk = Path(self._disk.name)
+        for name in ("tmp", "home"):
+            (self.disk / name).mkdir()
 
     def __enter__(self) -> Self:
-        for name in ("tmp", "home"):
-            (self.disk / name).mkdir(parents=True)
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, _value: object, _trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.disk)
+        self._disk.cleanup()
 
     def run(
         self, container: Any, given: ir.ExecutorInput, task_root: str, volumes: Mapping[str, Path]
