@@ -108,10 +108,16 @@ class Servable(tf.Module):
         }
 
     def _maps(self, image_bytes: tf.Tensor) -> Tensors:
-        """Heat is the evidence beyond the decision threshold, on the scale fixed on val."""
+        """Heat is the evidence beyond the decision threshold, on the scale fixed on val.
+
+        It is weighted with the film's probability: evidence that the rest of the film outweighs
+        may not make a healthy one glow.
+        """
         margins = self._margins(image_bytes)
+        scores = self._scores(margins)
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
         heat = tf.clip_by_value((margins - cut) / self.heat_scale, 0.0, 1.0)
+        heat *= scores[features.PROBABILITY][:, None, None]
         heatmap = imaging.uncrop_heatmap(heat, self._image)
         overlays = tf.map_fn(
             lambda pair: imaging.overlay(*pair),
@@ -120,7 +126,7 @@ class Servable(tf.Module):
             parallel_iterations=2,
         )
         return {
-            **self._scores(margins),
+            **scores,
             features.HEATMAP: heatmap,
             features.OVERLAY: overlays,
         }
