@@ -18,6 +18,7 @@ CLIENT = [
 ]
 
 PIPELINE = [
+    "aiohttp>=3.11",
     "apache-beam>=2.77,<2.78",
     "grpcio-health-checking>=1.71,<1.82",
     "grpcio-reflection>=1.71,<1.82",
