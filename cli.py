@@ -26,7 +26,8 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code.
 
-    0 done; 1 a failed run; 2 bad usage; 3 a finished run whose gate refused the model.
+    0 done; 1 a failed run; 2 bad usage; 3 a finished run whose gate refused the model; 4 predict
+    --fail-on-positive found one.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(arguments)

@@ -23,7 +23,7 @@ def wilson(successes: float, trials: float, z: float = Z) -> tuple[float, float]
     low, high = (
         (share + z * z / (2 * trials) + side * spread) / (1 + z * z / trials) for side in (-1, 1)
     )
-    return max(low, 0.0), min(high, 1.0)
+    return max(min(low, share), 0.0), min(max(high, share), 1.0)
 
 
 def hanley_mcneil(auc: float, positives: float, negatives: float) -> tuple[float, float]:
