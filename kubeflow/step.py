@@ -10,6 +10,7 @@ Vertex AI /gcs is a mount of Cloud Storage, so the same works there.
 
 import argparse
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,13 +38,16 @@ def main(parsed: tuple[argparse.Namespace, list[str]]) -> None:
     compiler_utils.TITLE_TO_CLASS_PATH[HTML_TITLE] = "kubeflow.step.HTML"
     invocation = json.loads(args.json_serialized_invocation_args)
     declared = json.loads(args.json_serialized_inputs_spec_args).get("artifacts", {})
-    uris = _on_disk(_artifacts(invocation, "outputs"))
-    _on_disk(_typed(_artifacts(invocation, "inputs"), declared))
-    for artifact in _artifacts(invocation, "outputs").values():
+    inputs, outputs = _artifacts(invocation["inputs"]), _artifacts(invocation["outputs"])
+    for key, artifact in inputs.items():
+        if not any(artifact.get("type", {}).values()):
+            artifact["type"] = declared[key]["artifactType"]
+    uris = _on_disk([*inputs.values(), *outputs.values()])
+    for artifact in outputs.values():
         Path(artifact["uri"]).mkdir(parents=True, exist_ok=True)
     args.json_serialized_invocation_args = json.dumps(invocation)
     kubeflow_v2_run_executor.main((args, beam_args))
-    _publish(Path(invocation["outputs"]["outputFile"]), invocation, uris)
+    _publish(Path(invocation["outputs"]["outputFile"]), outputs, uris)
 
 
 def local_path(artifact: Json) -> str:
@@ -57,36 +61,33 @@ def local_path(artifact: Json) -> str:
     return uri
 
 
-def _artifacts(invocation: Json, side: str) -> dict[str, Json]:
+def _artifacts(side: Json) -> dict[str, Json]:
     """The artifacts by their keys; Kubeflow gives each key one."""
-    lists = invocation.get(side, {}).get("artifacts", {})
+    lists = side.get("artifacts", {})
     return {key: held["artifacts"][0] for key, held in lists.items() if held.get("artifacts")}
 
 
-def _typed(artifacts: dict[str, Json], declared: Json) -> dict[str, Json]:
-    for key, artifact in artifacts.items():
-        if not any(artifact.get("type", {}).values()):
-            artifact["type"] = declared[key]["artifactType"]
-    return artifacts
-
-
-def _on_disk(artifacts: dict[str, Json]) -> dict[str, str]:
-    """Points the artifacts at their copies on disk; returns the URIs they had."""
+def _on_disk(artifacts: Iterable[Json]) -> dict[str, str]:
+    """Points the artifacts at their copies on disk; returns their URIs by these paths."""
     uris = {}
-    for key, artifact in artifacts.items():
-        uris[key] = artifact["uri"]
-        artifact["uri"] = local_path(artifact)
+    for artifact in artifacts:
+        path = local_path(artifact)
+        uris[path] = artifact["uri"]
+        artifact["uri"] = path
     return uris
 
 
-def _publish(output_file: Path, invocation: Json, uris: dict[str, str]) -> None:
-    """Gives the outputs their URIs back in what the executor reports."""
+def _publish(output_file: Path, outputs: Mapping[str, Json], uris: Mapping[str, str]) -> None:
+    """Puts URIs in the place of paths in what the executor reports; the pod's disk will be gone."""
     report = json.loads(output_file.read_text(encoding="utf-8"))
-    outputs = _artifacts(invocation, "outputs")
-    for key, artifact in _artifacts({"outputs": report}, "outputs").items():
-        artifact["uri"] = uris[key]
+    for key, artifact in _artifacts(report).items():
+        folder = artifact["uri"]
+        artifact["uri"] = uris[folder]
+        for name, value in artifact.get("metadata", {}).items():
+            if isinstance(value, str):
+                artifact["metadata"][name] = uris.get(value, value)
         if outputs[key]["type"].get("schemaTitle") == HTML_TITLE:
-            (page,) = Path(outputs[key]["uri"]).glob("*.html")
+            (page,) = Path(folder).glob("*.html")
             artifact["uri"] += f"/{page.name}"
             if "customPath" in outputs[key]:
                 artifact["customPath"] = str(page)

@@ -27,6 +27,7 @@ class Reporter(BaseExecutor):
             (Path(output.uri) / name).write_text(text)
         kind = f"{model.type_name} {examples.type_name} {exec_properties['times']!r}"
         copied.set_string_custom_property("saw", kind)
+        copied.set_string_custom_property("made_of", model.uri)
         copied.set_int_custom_property("spans", examples.span)
 
 
@@ -78,6 +79,10 @@ def test_inputs_have_the_types_that_the_step_declares(tmp_path):
 def test_outputs_are_reported_by_their_place_in_the_object_store(tmp_path):
     assert invoke(tmp_path)["copy"]["uri"] == "minio://bucket/run/Reporter/copy"
     assert (tmp_path / "disk/copy/weights").read_text() == "0.5"
+
+
+def test_properties_name_artifacts_by_their_place_in_the_object_store(tmp_path):
+    assert invoke(tmp_path)["copy"]["metadata"]["made_of"] == "minio://bucket/run/Reporter/model"
 
 
 def test_a_report_is_the_page_itself_so_that_kubeflow_shows_it(tmp_path):
