@@ -101,7 +101,7 @@ class Verdict:
         from pipeline import verdict_table
 
         for part in verdict_table.render(self):
-            console.print(part)
+            console.print(part, "", sep="\n")
 
 
 class NoVerdictError(LookupError):

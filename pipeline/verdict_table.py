@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -46,27 +47,25 @@ def _confusion(counts: Counts) -> Table:
 
 
 def _slices(slices: list[Slice]) -> Table:
-    table = _table(
-        "Slices",
-        "pneumonia",
-        "normal",
-        "recall",
-        "95 % interval",
-        "precision",
-        "specificity",
-        "AUC",
-    )
+    table = _table("Slices", "sick", "well", "recall (95 %)", "precision", "specificity", "AUC")
     for item in slices:
-        _, recall, interval = _figure(item.recall)
         table.add_row(
             escape(f"{item.key} {item.value}") if item.key else "all",
             str(item.counts.positives),
             str(item.counts.negatives),
-            recall,
-            interval,
-            *(_figure(figure)[1] for figure in (item.precision, item.specificity, item.auc)),
+            _short(item.recall),
+            *(_short(figure) for figure in (item.precision, item.specificity)),
+            "–" if math.isnan(item.auc.value) else f"{item.auc.value:.3f}",
         )
     return table
+
+
+def _short(figure: Figure) -> str:
+    """Two digits, so that a slice fits in a line of 80 characters."""
+    if math.isnan(figure.value):
+        return "–"
+    interval = figure.interval if figure.name == "recall" else None
+    return f"{figure.value:.2f}" + (f" ({interval[0]:.2f}–{interval[1]:.2f})" if interval else "")
 
 
 def _outcome(verdict: Verdict) -> str:
@@ -104,8 +103,10 @@ def _ok(ok: bool) -> str:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column()
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False
+    )
+    table.add_column(no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
     return table

@@ -60,23 +60,23 @@ def test_a_pushed_model_is_named_with_its_version_and_folder() -> None:
 
 
 def test_each_bound_stands_with_its_figure_interval_and_limit() -> None:
-    (row,) = (line for line in printed(BLESSED).splitlines() if line.startswith("│ recall  "))
-    assert [cell.strip() for cell in row.strip("│").split("│")] == [
-        "recall",
-        "0.9500",
-        "0.8880 to 0.9780",
-        "≥ 0.9300",
-        "ok",
-    ]
+    (row,) = (line for line in printed(BLESSED).splitlines() if line.startswith("recall  "))
+    assert row.split() == ["recall", "0.9500", "0.8880", "to", "0.9780", "≥", "0.9300", "ok"]
 
 
 def test_the_confusion_matrix_names_its_classes() -> None:
-    assert "│ PNEUMONIA │               95 │             5 │" in printed(BLESSED)
+    lines = [line.split() for line in printed(BLESSED).splitlines()]
+    assert ["called", "PNEUMONIA", "called", "NORMAL"] in lines
+    assert ["PNEUMONIA", "95", "5"] in lines
 
 
 def test_a_figure_that_could_not_be_measured_is_a_dash() -> None:
     (row,) = (line for line in printed(BLESSED).splitlines() if "etiology virus" in line)
-    assert row.split("│")[4].strip() == "–"
+    assert row.split()[4] == "–"
+
+
+def test_a_line_fits_a_narrow_terminal() -> None:
+    assert max(map(len, printed(BLESSED).splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
