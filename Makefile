@@ -52,8 +52,11 @@ lock: setup  ## resolve requirements/lock.txt again
 web: setup  ## the web page on the served model
 	@$(BIN)/pneumonia web
 
-bench: setup  ## the side-by-side measurements, into benchmarks/RESULTS.md
-	@$(BIN)/python -m benchmarks
+bench: setup  ## the side-by-side measurements, into benchmarks/RESULTS.md (QUICK=1: one round)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--rounds 1)
+
+bench-%: setup
+	@$(BIN)/python -m benchmarks $* $(if $(QUICK),--rounds 1)
 
 clean:  ## remove the runs and the tools' caches, not .venv
 	@rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,0 +1,52 @@
+"""`python -m benchmarks [NAME ...]`: runs the measurements, rewrites their part of RESULTS.md."""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+BENCHMARKS = {"serving": "The embedded server, beside direct calls and beside FastAPI"}
+TITLE = "# Measurements\n\nOnly ratios within one run compare; the machines are shared.\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    unknown = set(options.names) - BENCHMARKS.keys()
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there is {', '.join(BENCHMARKS)}")
+    for name in options.names or BENCHMARKS:
+        command = ["-m", f"benchmarks.{name}", "--rounds", str(options.rounds)]
+        done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            return done.returncode
+        print(done.stdout)
+        record(name, f"python {' '.join(command)}", done.stdout)
+    return 0
+
+
+def record(name: str, command: str, table: str) -> None:
+    """Puts a benchmark's newest result in place of its former one."""
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else TITLE
+    part = f"\n## {BENCHMARKS[name]}\n\n`{command}`, {machine()}\n\n{table}"
+    others = re.sub(rf"\n## {re.escape(BENCHMARKS[name])}\n.*?(?=\n## |\Z)", "", text, flags=re.S)
+    RESULTS.write_text(others.rstrip("\n") + "\n" + part, encoding="utf-8")
+
+
+def machine() -> str:
+    """Date, processors and the versions that matter."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "grpcio"))
+    day = datetime.datetime.now(tz=datetime.UTC).date()
+    return f"{day}, {os.cpu_count()} cores ({platform.machine()}), {versions}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
