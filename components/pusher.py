@@ -107,8 +107,9 @@ class AtomicPusher(base_component.BaseComponent):
 
 
 def _baseline(blessing: Artifact) -> versions.Model | None:
+    """None, too, where it is out of reach: on Kubeflow a step sees its own inputs and no others."""
     uri = blessing.get_string_custom_property(ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY)
-    return identify(uri) if uri else None
+    return identify(uri) if uri and Path(uri).is_dir() else None
 
 
 def identify(uri: str) -> versions.Model:
