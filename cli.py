@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": ("client.predict_command", "ask a running server about X-rays"),
     "web": ("client.web.command", "open the web page on a running server"),
     "promote": ("pipeline.promote_command", "roll the served model back or forward"),
+    "kubeflow": ("kubeflow.command", "compile, submit and follow the pipeline on Kubeflow"),
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130

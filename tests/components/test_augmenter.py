@@ -57,7 +57,13 @@ def values(serialized: bytes) -> tuple[str, int, bytes]:
     )
 
 
-def augment(folder: Path, files: list[list[bytes]], seed: int = 3, **config: float) -> Path:
+def augment(
+    folder: Path,
+    files: list[list[bytes]],
+    seed: int = 3,
+    originals: float = 0.0,
+    **config: float,
+) -> Path:
     """Runs the executor; the folder then holds Split-train and Split-val, and sheets."""
     examples, augmented, sheet = Examples(), Examples(), ContactSheet()
     examples.uri, augmented.uri, sheet.uri = (str(folder / name) for name in ("in", "out", "png"))
@@ -71,7 +77,7 @@ def augment(folder: Path, files: list[list[bytes]], seed: int = 3, **config: flo
         {"examples": [examples]},
         {"augmented_examples": [augmented], "contact_sheet": [sheet]},
         {
-            "augment_config": json.dumps(as_dict(AugmentConfig(**config))),
+            "augment_config": json.dumps(as_dict(AugmentConfig(originals=originals, **config))),
             "seed": seed,
             "code_version": "1",
         },

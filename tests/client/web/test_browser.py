@@ -157,6 +157,7 @@ def test_a_chosen_xray_gets_a_decision_in_words_and_its_numbers(visit):
 def test_the_threshold_is_marked_where_it_lies(visit):
     page = visit()
     upload(page, film(200))
+    expect(page.locator(".scale-marker")).to_be_visible()
     track = page.locator(".scale-track").bounding_box()
     for selector, value in ((".scale-threshold", 0.4), (".scale-marker", 200 / 255)):
         box = page.locator(selector).bounding_box()
@@ -269,7 +270,8 @@ def test_side_by_side_shows_both_at_the_same_place(visit):
 
 def test_everything_works_by_keyboard(visit):
     page = visit()
-    page.keyboard.press("Tab")  # Add X-rays
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Add X-rays")).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files([as_payload(*film(200)), as_payload(*film(20))])
