@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         return FAILED
     from rich.console import Console
 
-    from pipeline import verdict
+    from pipeline import verdict, verdict_table
 
     try:
         outcome = verdict.of_run(folder)
@@ -34,5 +34,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(outcome.as_json(), indent=2))
     else:
-        outcome.print(Console())
+        verdict_table.show(outcome, Console())
     return DONE if outcome.blessed else REFUSED

@@ -59,7 +59,7 @@ def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
     console.print(f"{folder.root}: X-rays from {data}; full log in {folder.log}", highlight=False)
     with reported(console, folder.log):
         try:
-            from pipeline import local_runner, verdict
+            from pipeline import local_runner, verdict, verdict_table
 
             local_runner.run(config, data, folder)
             _show_ledger(folder, console)
@@ -69,7 +69,7 @@ def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
             console.print(f"[red]failed:[/] {escape(_reason(error))}", highlight=False)
             console.print(f"more in {folder.log}", highlight=False)
             return FAILED
-    outcome.print(console)
+    verdict_table.show(outcome, console)
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
     return DONE if outcome.blessed else REFUSED
 

@@ -5,14 +5,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components import versions
 from pipeline import features, intervals
 from pipeline.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 Interval = tuple[float, float]
 
@@ -95,13 +92,6 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; figures that could not be measured are None."""
         return _plain(dataclasses.asdict(self))
-
-    def print(self, console: "Console") -> None:
-        """Prints the bounds, the confusion matrix, the slices, and what became of the model."""
-        from pipeline import verdict_table
-
-        for part in verdict_table.render(self):
-            console.print(part, "", sep="\n")
 
 
 class NoVerdictError(LookupError):

@@ -1,10 +1,9 @@
 """The gate's verdict as tables for the terminal."""
 
 import math
-from collections.abc import Iterator
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,13 +11,16 @@ from pipeline import features
 from pipeline.verdict import Bound, Counts, Figure, Slice, Verdict
 
 
-def render(verdict: Verdict) -> Iterator[RenderableType]:
-    """The tables in reading order; the last line says what became of the model."""
+def show(verdict: Verdict, console: Console) -> None:
+    """Prints bounds, confusion matrix and slices; the last line says what became of the model."""
     overall = verdict.evaluation.overall
-    yield _bounds(verdict, overall)
-    yield _confusion(overall.counts)
-    yield _slices([overall, *verdict.evaluation.slices])
-    yield _outcome(verdict)
+    for part in (
+        _bounds(verdict, overall),
+        _confusion(overall.counts),
+        _slices([overall, *verdict.evaluation.slices]),
+        _outcome(verdict),
+    ):
+        console.print(part, "", sep="\n")
 
 
 def _bounds(verdict: Verdict, overall: Slice) -> Table:

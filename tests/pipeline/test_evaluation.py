@@ -11,7 +11,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from pipeline import evaluation, intervals, verdict
+from pipeline import evaluation, intervals, verdict, verdict_table
 from pipeline.config import GateConfig
 from pipeline.verdict import Evaluation, Verdict
 from tests.pipeline.gate_harness import (
@@ -153,7 +153,7 @@ def test_no_pneumonia_in_the_test_split_is_refused_and_shown(tmp_path: Path) -> 
         served=None,
         serving_dir=tmp_path,
     )
-    outcome.print(console)
+    verdict_table.show(outcome, console)
     assert "recall could not be measured" in console.export_text()
     assert outcome.as_json()["evaluation"]["overall"]["recall"]["value"] is None
 

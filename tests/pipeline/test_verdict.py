@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from pipeline import verdict_table
 from pipeline.verdict import Bound, Counts, Evaluation, Figure, Slice, Verdict
 
 
@@ -50,7 +51,7 @@ def refused(bound: Bound) -> Verdict:
 
 def printed(verdict: Verdict) -> str:
     console = Console(file=io.StringIO(), width=200, record=True)
-    verdict.print(console)
+    verdict_table.show(verdict, console)
     return console.export_text()
 
 
