@@ -26,7 +26,7 @@ demo: setup  ## synthetic X-rays (or DATA=dir) to a pushed model, then three X-r
 	@$(BIN)/pneumonia run --data "$(DATA)" --config configs/demo.yaml --run "$(NAME)"
 	@$(BIN)/pneumonia serve --run "$(NAME)" --port $(PORT) --rest_api_port $(REST_PORT) 2>runs/$(NAME)/server.log & \
 	 server=$$!; trap "kill $$server" EXIT; \
-	 find "$(DATA)" -type f \( -iname '*.jp*g' -o -iname '*.png' \) | sort -r | sed -n '1p;40p;80p' | tr '\n' '\0' | \
+	 find "$(DATA)" -type f \( -iname '*.jp*g' -o -iname '*.png' \) | sort | sed -n '1p;40p;80p' | tr '\n' '\0' | \
 	 xargs -0 $(BIN)/pneumonia predict --server localhost:$(PORT) --wait 60 --heatmaps runs/$(NAME)/heatmaps && \
 	 echo "heat maps: runs/$(NAME)/heatmaps"
 
