@@ -25,13 +25,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def pneumonia() -> Run:
-    """Runs one `pneumonia` command to its end; `cwd` is where runs/ lies."""
+    """Runs one `pneumonia` command to its end; `cwd` is where runs/ lies, `sources` the project."""
 
-    def run(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(cwd: Path, *words: str, sources: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "cli", *words],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(sources)},
             capture_output=True,
             text=True,
             check=False,

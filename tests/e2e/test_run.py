@@ -68,6 +68,24 @@ def test_a_missing_class_stops_the_run_in_one_clear_line(tmp_path, films, pneumo
     assert not _versions(tmp_path)
 
 
+@pytest.mark.slow
+def test_edited_training_reruns_the_trainer_and_what_follows_only(tmp_path, films, pneumonia):
+    sources = tmp_path / "project"
+    for name in ("client", "components", "pipeline", "serving"):
+        shutil.copytree(ROOT / name, sources / name)
+    shutil.copy(ROOT / "cli.py", sources)
+    words = ["run", "--data", str(films), *settings(*TINY, *NO_FLOORS)]
+    assert pneumonia(tmp_path, *words, sources=sources).returncode == DONE
+    with (sources / "pipeline" / "training.py").open("a") as file:
+        file.write("# edited\n")
+    again = pneumonia(tmp_path, *words, sources=sources)
+    assert again.returncode == DONE, again.stdout + again.stderr
+    steps = dict(line.split()[1:3] for line in again.stdout.splitlines() if "✓" in line)
+    before = list(steps)[: list(steps).index("Trainer")]
+    assert {steps[step] for step in before} == {"cached"}
+    assert "cached" not in {steps["Trainer"], steps["Evaluator"], steps["AtomicPusher"]}
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
