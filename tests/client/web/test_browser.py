@@ -79,6 +79,8 @@ def visit(browser, site):
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: _note(message, complaints))
+        # Asked for early: Chromium is slow to hand over the first chooser, and a key does not wait.
+        page.on("filechooser", lambda chooser: None)
         page.on("request", lambda request: _stay(request, site, complaints))
         page.goto(site)
         return page
