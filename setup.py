@@ -30,6 +30,7 @@ PIPELINE = [
     "prometheus-client>=0.21",
     "pydantic>=2.10",
     "pyyaml>=6.0",
+    "scikit-learn>=1.5",
     "scipy>=1.14",
     "tensorflow>=2.21,<2.22",
     "tensorflow-model-analysis",

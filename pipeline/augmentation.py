@@ -9,6 +9,7 @@ import tensorflow as tf
 from pipeline.config import AugmentConfig
 
 _AT_ONCE = 4
+_REACH = 2  # pixels around each one that unsharp masking compares it with
 
 
 def image_seed(seed: int, key: str, copy: int) -> tuple[int, int]:
@@ -50,25 +51,31 @@ def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig) -> tf.Te
 
 
 def _augment_one(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    draws = _uniform(seed, 10)
+    draws = _uniform(seed, 11)
     pixels = tf.cast(image, tf.float32) / 255.0
-    pixels = _move(pixels, draws[:5], config)
-    pixels = _blur(pixels, (draws[5] + 1.0) / 2.0 * config.blur)
-    pixels = _expose(pixels, draws[6:9], config)
+    pixels = _move(pixels, draws[:6], config)
+    pixels = tf.cond(
+        draws[6] < 0.0,
+        lambda: _blur(pixels, -draws[6] * config.blur),
+        lambda: _sharpen(pixels, draws[6] * config.sharpen),
+    )
+    pixels = _expose(pixels, draws[7:10], config)
     noise = tf.random.stateless_normal(image.shape, _fold(seed, 1), alg="philox")
-    pixels += noise * config.noise * (draws[9] + 1.0) / 2.0
+    pixels += noise * config.noise * (draws[10] + 1.0) / 2.0
     return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 1.0) * 255.0), tf.uint8)
 
 
 def _move(pixels: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    """Rotation, shear, zoom and shift as one affine map about the image's centre."""
+    """Rotation, shear, stretch, zoom and shift as one affine map about the image's centre."""
     size = pixels.shape[0]
     angle = draws[0] * np.deg2rad(config.rotation_degrees)
     shear = tf.tan(draws[1] * np.deg2rad(config.shear_degrees))
     zoom = (1.0 + config.zoom) ** draws[2]
+    stretch = (1.0 + config.stretch) ** (draws[5] / 2.0)
     shift = draws[3:5] * config.shift * size
     rotation = [[tf.cos(angle), -tf.sin(angle)], [tf.sin(angle), tf.cos(angle)]]
     matrix = tf.matmul(tf.stack(rotation), [[1.0, shear], [0.0, 1.0]]) / zoom
+    matrix *= tf.stack([1.0 / stretch, stretch])
     centre = tf.constant([(size - 1) / 2, (size - 1) / 2])
     offset = centre + shift - tf.linalg.matvec(matrix, centre)
     # From places in the result to places in the source, as (x, y).
@@ -89,6 +96,13 @@ def _blur(pixels: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
     side = tf.maximum(tf.cast(tf.round(size * (1.0 - lost)), tf.int32), 1)
     small = tf.image.resize(pixels[..., None], tf.stack([side, side]), antialias=True)
     return tf.image.resize(small, [size, size])[..., 0]
+
+
+def _sharpen(pixels: tf.Tensor, amount: tf.Tensor) -> tf.Tensor:
+    """Unsharp masking, as films come that a processor has enhanced."""
+    padded = tf.pad(pixels, [[_REACH, _REACH], [_REACH, _REACH]], "REFLECT")
+    mean = tf.nn.avg_pool2d(padded[None, ..., None], 2 * _REACH + 1, 1, "VALID")[0, ..., 0]
+    return pixels + amount * (pixels - mean)
 
 
 def _expose(pixels: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tensor:

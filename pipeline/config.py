@@ -57,10 +57,12 @@ class AugmentConfig:
     shift: Share = 0.06  # of the side
     zoom: Share = 0.1
     shear_degrees: NonNegative = 5.0
+    stretch: Share = 0.25  # of the aspect
     gamma: Share = 0.25  # exponent between 1/(1+gamma) and 1+gamma
     brightness: Share = 0.1  # of the full range
     contrast: Share = 0.2
     blur: Share = 0.5  # resampled through at least (1 - blur) of the side
+    sharpen: NonNegative = 1.0  # unsharp masking; a film is blurred or sharpened, never both
     noise: Share = 0.02  # standard deviation, of the full range
 
 

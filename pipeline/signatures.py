@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from pipeline import features, imaging
 from pipeline.config import ImageConfig
+from pipeline.familiarity import LIMIT, TINY, Familiarity
 from pipeline.model import Network
 from pipeline.operating_point import OperatingPoint
 
@@ -15,6 +16,7 @@ _SCORES = {
     features.PROBABILITY: tf.TensorSpec([None], tf.float32),
     features.THRESHOLD: tf.TensorSpec([None], tf.float32),
     features.LABEL: tf.TensorSpec([None], tf.int64),
+    features.QUALITY: tf.TensorSpec([None], tf.float32),
 }
 _MAPS = {
     **_SCORES,
@@ -34,6 +36,7 @@ class Servable(tf.Module):
     Args:
         network: trained.
         point: fitted on its outputs.
+        familiarity: fitted on its trunk's outputs.
         transform: folder of the SavedModel that tf.Transform wrote.
         image: the options that Transform's graph was built with.
 
@@ -45,6 +48,7 @@ class Servable(tf.Module):
         self,
         network: Network,
         point: OperatingPoint,
+        familiarity: Familiarity,
         transform: str,
         image: ImageConfig,
     ) -> None:
@@ -57,6 +61,10 @@ class Servable(tf.Module):
         self.intercept = tf.Variable(point.intercept, trainable=False, name="intercept")
         self.threshold = tf.Variable(point.threshold, trainable=False, name="threshold")
         self.heat_scale = tf.Variable(point.heat_scale, trainable=False, name="heat_scale")
+        self._familiar_mean = tf.constant(familiarity.mean)
+        # A variable: a constant would be stored once for each signature.
+        self.whitening = tf.Variable(familiarity.whitening, trainable=False, name="whitening")
+        self._familiar_centre, self._familiar_spread = familiarity.centre, familiarity.spread
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name=features.EXAMPLES)], autograph=False
@@ -69,7 +77,7 @@ class Servable(tf.Module):
     @tf.function(input_signature=[_BYTES], autograph=False)
     def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[N]; what the client calls."""
-        return _in_slices(lambda part: self._scores(self._margins(part)), image_bytes, _SCORES)
+        return _in_slices(lambda part: self._scores(*self._examine(part)), image_bytes, _SCORES)
 
     @tf.function(input_signature=[_BYTES], autograph=False)
     def cam(self, image_bytes: tf.Tensor) -> Tensors:
@@ -77,16 +85,23 @@ class Servable(tf.Module):
         return _in_slices(self._maps, image_bytes, _MAPS)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def _margins(self, image_bytes: tf.Tensor) -> tf.Tensor:
-        """Calibrated logits by place, float32[n,h,w]; their mean is the film's."""
+    def _examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Calibrated logits by place, float32[n,h,w], whose mean is the film's; quality f32[n]."""
         size = self._image.size
         images = tf.map_fn(
             lambda png: tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1]),
             self._prepared(image_bytes),
             fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
         )
-        evidence = self._network.evidence(self._network.trunk(images, training=False))
-        return self.slope * evidence + self.intercept
+        seen = self._network.trunk(images, training=False)
+        margins = self.slope * self._network.evidence(seen) + self.intercept
+        return margins, self._quality(tf.reduce_mean(seen, axis=[1, 2]))
+
+    def _quality(self, averaged: tf.Tensor) -> tf.Tensor:
+        """As `Familiarity.quality`."""
+        away = tf.linalg.matmul(averaged - self._familiar_mean, self.whitening)
+        far = tf.math.log(tf.norm(away, axis=1) + TINY)
+        return tf.sigmoid(2 * (LIMIT - (far - self._familiar_centre) / self._familiar_spread))
 
     def _prepared(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """What Transform's graph makes of the images; its outputs need no other feature.
@@ -99,12 +114,13 @@ class Servable(tf.Module):
         unused = {name: tf.zeros(tf.shape(image_bytes), spec.dtype) for name, spec in specs.items()}
         return transform({**unused, features.IMAGE: image_bytes})[features.IMAGE_PNG]
 
-    def _scores(self, margins: tf.Tensor) -> Tensors:
+    def _scores(self, margins: tf.Tensor, quality: tf.Tensor) -> Tensors:
         probability = tf.sigmoid(tf.reduce_mean(margins, axis=[1, 2]))
         return {
             features.PROBABILITY: probability,
             features.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
             features.LABEL: tf.cast(probability >= self.threshold, tf.int64),
+            features.QUALITY: quality,
         }
 
     def _maps(self, image_bytes: tf.Tensor) -> Tensors:
@@ -113,8 +129,8 @@ class Servable(tf.Module):
         It is weighted with the film's probability: evidence that the rest of the film outweighs
         may not make a healthy one glow.
         """
-        margins = self._margins(image_bytes)
-        scores = self._scores(margins)
+        margins, quality = self._examine(image_bytes)
+        scores = self._scores(margins, quality)
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
         heat = tf.clip_by_value((margins - cut) / self.heat_scale, 0.0, 1.0)
         heat *= scores[features.PROBABILITY][:, None, None]

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pipeline import (
+    familiarity,
     feature_cache,
     features,
     fitting,
@@ -100,7 +101,9 @@ def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
     point = operating_point.choose(fit.evidence, val.labels, settings.operating_point)
     summary = _summary(settings, start, train, val, fit, point)
     transform = f"{fn_args.transform_output}/{_TRANSFORM_GRAPH}"
-    servable = signatures.Servable(network, point, transform, settings.image)
+    servable = signatures.Servable(
+        network, point, familiarity.fit(train, val), transform, settings.image
+    )
     curves = training_curves.draw(fit.history, fit.best.number)
     _export(fn_args.serving_model_dir, servable, summary, curves)
     checkpoint.unlink(missing_ok=True)

@@ -59,9 +59,11 @@ def test_without_any_strength_the_images_stay_as_they_are() -> None:
 def test_each_strength_alone_changes_the_image(strength: str) -> None:
     default = getattr(AugmentConfig(), strength)
     config = AugmentConfig(**NOTHING | {strength: default})
-    images = np.stack([blob(10, 30)] * 8)
-    changed = augmented(images, [image_seed(1, strength, copy) for copy in range(8)], config)
-    assert sum(np.any(one != images[0]) for one in changed) >= 7
+    images = np.stack([blob(10, 30)] * 40)
+    changed = augmented(images, [image_seed(1, strength, copy) for copy in range(40)], config)
+    share = np.any(changed != images, axis=(1, 2)).mean()
+    # A film is blurred or sharpened, so either happens to half of them.
+    assert share > (0.3 if strength in ("blur", "sharpen") else 0.9)
     assert changed.shape == images.shape
     assert changed.dtype == np.uint8
 
@@ -75,7 +77,7 @@ def test_left_stays_left_and_top_stays_top() -> None:
 
 
 def test_no_black_corner_tells_that_an_image_was_moved() -> None:
-    photometric = dict.fromkeys(("gamma", "brightness", "contrast", "blur", "noise"), 0.0)
+    photometric = dict.fromkeys(("gamma", "brightness", "contrast", "noise"), 0.0)
     images = np.full((20, SIZE, SIZE), 180, np.uint8)
     seeds = [image_seed(3, "corner", copy) for copy in range(20)]
     assert augmented(images, seeds, AugmentConfig(**photometric)).min() >= 179

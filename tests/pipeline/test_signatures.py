@@ -16,6 +16,7 @@ SCORES = {
     features.PROBABILITY: tf.float32,
     features.THRESHOLD: tf.float32,
     features.LABEL: tf.int64,
+    features.QUALITY: tf.float32,
 }
 MAPS = {**SCORES, features.HEATMAP: tf.float32, features.OVERLAY: tf.string}
 PREDICT, CAM, DEFAULT = features.PREDICT_IMAGE, features.CAM, features.SERVING_DEFAULT
@@ -168,6 +169,7 @@ def test_the_model_holds_each_weight_once(trained: Trained) -> None:
         .get_variable_to_shape_map()
         .values()
     )
-    parameters = sum(weight.shape.num_elements() for weight in trained.loaded.weights)
+    variables = (*trained.loaded.weights, trained.loaded.whitening)
+    parameters = sum(variable.shape.num_elements() for variable in variables)
     assert weights - parameters < 20  # the operating point, save counter and object graph
     assert (trained.model / "saved_model.pb").stat().st_size < 2**20
