@@ -53,6 +53,7 @@ class AugmentConfig:
     # Share of the original training images that are augmented themselves. Below 1, the classes
     # differ in how many of their images carry augmentation's own traces: a shortcut to learn.
     originals: Share = 1.0
+    versions: Count = 1  # of each image, before the minority's; more of them vary more
     rotation_degrees: NonNegative = 10.0
     shift: Share = 0.06  # of the side
     zoom: Share = 0.1

@@ -44,7 +44,9 @@ class WriteShard(beam.DoFn):
         jobs = [
             (record, copy)
             for record in records
-            for copy in range(plan.copies_of(record.label, record.key) + 1)
+            for copy in range(
+                self._config.versions * (plan.copies_of(record.label, record.key) + 1)
+            )
             if copy > 0 or record.key in drawn
         ]
         rows = [(_place(r.key, 0), r.example) for r in records if r.key not in drawn]

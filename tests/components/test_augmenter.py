@@ -163,6 +163,14 @@ def test_originals_can_be_augmented_themselves(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_sheets")
+def test_every_image_gets_as_many_versions_and_none_is_like_another(tmp_path: Path) -> None:
+    rows = read(augment(tmp_path, [ROWS], originals=1.0, balance=1.0, versions=3) / "Split-train")
+    labels = collections.Counter(values(each)[1] for each in rows)
+    assert labels == {NORMAL: 3 * 23, PNEUMONIA: 3 * 23}
+    assert len({values(each)[2] for each in rows}) == len(rows)
+
+
+@pytest.mark.usefixtures("no_sheets")
 def test_identical_films_are_augmented_differently(tmp_path: Path) -> None:
     rows = read(augment(tmp_path, [[ROWS[0], ROWS[0], *ROWS[7:13]]]) / "Split-train")
     normal = [each for each in rows if values(each)[1] == NORMAL]

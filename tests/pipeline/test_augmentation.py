@@ -10,7 +10,7 @@ from pipeline.augmentation import augment, image_seed
 from pipeline.config import AugmentConfig, as_dict
 
 SIZE = 48
-STRENGTHS = sorted(set(as_dict(AugmentConfig())) - {"balance", "originals"})
+STRENGTHS = sorted(set(as_dict(AugmentConfig())) - {"balance", "originals", "versions"})
 NOTHING = dict.fromkeys(STRENGTHS, 0.0)
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE), dtype=np.uint8)
 SEEDS = [image_seed(1, f"image {number}", 1) for number in range(5)]
