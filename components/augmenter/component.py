@@ -34,8 +34,9 @@ class Augmenter(base_beam_component.BaseBeamComponent):
 
     The output `augmented_examples` has the splits train (the originals, of which a share may be
     augmented themselves, their further versions and the copies, in an order without class blocks)
-    and val (copied byte for byte). It depends on the images, the configuration and the seed alone, not on the order of
-    the records or the number of workers. The output `contact_sheet` shows what was done.
+    and val (copied byte for byte). It depends on the images, the configuration and the seed alone,
+    not on the order of the records or the number of workers. The output `contact_sheet` shows what
+    was done.
     """
 
     SPEC_CLASS = AugmenterSpec
