@@ -87,6 +87,8 @@ class TrainConfig:
     patience: Count = 2  # epochs without a better validation AUC before training stops
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     class_weights: bool = True
+    # Of training's multiplications; auto: bfloat16 where the processor has it. Served is float32.
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

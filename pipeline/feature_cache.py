@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from pipeline import features, time_left
 from pipeline.atomic import remove_parts, replacing
+from pipeline.precision import arithmetic
 
 SHARD = 64  # images a file; what an interruption can cost
 _BATCH = 16
@@ -75,24 +76,32 @@ class Features:
             yield self.read(rows), self.labels[rows]
 
 
-def compute(trunk: keras.Model, files: Sequence[str], folder: Path, name: str) -> Features:
+def compute(
+    trunk: keras.Model,
+    files: Sequence[str],
+    folder: Path,
+    name: str,
+    precision: str = "float32",
+) -> Features:
     """Computes the trunk's output for every example, or finds it where it was computed before.
 
     A shard is named after the images in it and its own checksum, in a folder named after the
-    trunk's layers and weights: an interrupted run goes on at the first shard that is missing,
-    a damaged shard is computed again, and other data, weights or sizes never meet old features.
+    trunk's layers, weights and precision: an interrupted run goes on at the first shard that is
+    missing, a damaged shard is computed again, and other data, weights or sizes never meet old
+    features.
 
     Args:
         trunk: uint8[N,S,S,1] to float32[N,h,w,C].
         files: TFRecords of transformed examples (`image_png`, `label`), gzip where named .gz.
         folder: the cache.
         name: of the split, for the progress line.
+        precision: of the trunk's multiplications, `bfloat16` or `float32`.
 
     Raises:
         OSError: the disk has no room for the features.
         ValueError: there are no examples.
     """
-    folder = folder / _key(trunk)
+    folder = folder / _key(trunk, precision)
     folder.mkdir(parents=True, exist_ok=True)
     remove_parts(folder)
     labels, hashes = _index(files)
@@ -107,7 +116,7 @@ def compute(trunk: keras.Model, files: Sequence[str], folder: Path, name: str) -
     missing = [index for index, shard in enumerate(found) if shard is None]
     images = sum(min(SHARD, len(labels) - index * SHARD) for index in missing)
     _check_room(folder, images * int(np.prod(shape)) * 2)
-    with time_left.bar(f"features of {name}", images) as progress:
+    with time_left.bar(f"features of {name}", images) as progress, arithmetic(precision):
         if missing:
             extract = _extractor(trunk)
             for index, chunk in enumerate(_examples(files, SHARD)):
@@ -118,8 +127,8 @@ def compute(trunk: keras.Model, files: Sequence[str], folder: Path, name: str) -
     return Features(labels, hashes, shards, shape, seconds)
 
 
-def _key(trunk: keras.Model) -> str:
-    digest = hashlib.sha256(trunk.to_json().encode())
+def _key(trunk: keras.Model, precision: str) -> str:
+    digest = hashlib.sha256(f"{precision} {trunk.to_json()}".encode())
     for weight in trunk.get_weights():
         digest.update(weight.tobytes())
     return digest.hexdigest()[:16]

@@ -18,6 +18,7 @@ from pipeline.config import TrainConfig
 from pipeline.feature_cache import Features
 from pipeline.model import Network
 from pipeline.operating_point import area_under_roc
+from pipeline.precision import arithmetic
 
 _SCORING_BATCH = 64
 
@@ -87,7 +88,8 @@ def fit(
     Args:
         network: built within the strategy's scope.
         train, val: cached trunk outputs.
-        config: epochs, batch size, learning rate and so on.
+        config: epochs, batch size, learning rate and so on; its precision is that of the training
+            steps, and not `auto`. The validation split is scored in float32.
         seed: of the order of the films.
         checkpoint: file of this training's own.
         report: called for each epoch, those of an interrupted run first.
@@ -114,7 +116,7 @@ def fit(
         batches = train.shuffled(config.batch_size, seed, number)
         loss = 0.0
         title = f"epoch {number} of {config.epochs}"
-        with time_left.bar(title, len(train)) as progress:
+        with time_left.bar(title, len(train)) as progress, arithmetic(config.precision):
             for batch in strategy.experimental_distribute_dataset(_dataset(batches, train.shape)):
                 loss += float(step(*batch)) * config.batch_size
                 progress.update(min(config.batch_size, len(train) - progress.n))

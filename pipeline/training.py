@@ -23,6 +23,7 @@ from pipeline import (
     model,
     model_card,
     operating_point,
+    precision,
     signatures,
     training_curves,
     warmup,
@@ -57,7 +58,7 @@ class Settings:
         return cls(
             image=ImageConfig(**custom_config["image"]),
             model=ModelConfig(**custom_config["model"]),
-            train=TrainConfig(**custom_config["train"]),
+            train=precision.resolve(TrainConfig(**custom_config["train"])),
             operating_point=OperatingPointConfig(**custom_config["operating_point"]),
             seed=custom_config["seed"],
             code_version=custom_config["code_version"],
@@ -88,11 +89,12 @@ def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
     with strategy.scope():
         start = weights.load(settings.model.weights, width=settings.model.width, seed=settings.seed)
         network = model.build(settings.image.size, settings.model, start, settings.seed)
+    # The threshold is chosen on val, so val is seen as the served model will see it.
     train, val = (
-        feature_cache.compute(network.trunk, files, cache / "features", split)
-        for split, files in (
-            (features.TRAIN, fn_args.train_files),
-            (features.VAL, fn_args.eval_files),
+        feature_cache.compute(network.trunk, files, cache / "features", split, arithmetic)
+        for split, files, arithmetic in (
+            (features.TRAIN, fn_args.train_files, settings.train.precision),
+            (features.VAL, fn_args.eval_files, "float32"),
         )
     )
     _check_classes(train, val)
