@@ -2,14 +2,15 @@
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("client", "components", "pipeline", "serving")
 
 
-def code_version(*modules: str) -> str:
-    """SHA-256 over the named modules and all of this project that they import.
+def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
+    """SHA-256 over the named modules, all of this project that they import, and other files.
 
     TFX hashes only a `module_file` into its cache key; steps given as import paths carry this
     value as an execution property instead. Comments count: the file's bytes are hashed.
@@ -23,6 +24,7 @@ def code_version(*modules: str) -> str:
             continue
         sources[module] = path.read_bytes()
         pending.extend(_imports(sources[module]))
+    sources.update((path.name, path.read_bytes()) for path in files)
     digest = hashlib.sha256()
     for module in sorted(sources):
         digest.update(f"{module}\0{len(sources[module])}\0".encode() + sources[module])

@@ -110,6 +110,13 @@ class GateConfig:
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
+class ReportConfig:
+    """What the run's report shows."""
+
+    films_per_gallery: Annotated[int, Field(ge=0, le=40)] = 8  # missed, false alarms, borderline
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
 class PushConfig:
     """What stays in the serving folder."""
 
@@ -138,6 +145,7 @@ class Config:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     operating_point: OperatingPointConfig = dataclasses.field(default_factory=OperatingPointConfig)
     gate: GateConfig = dataclasses.field(default_factory=GateConfig)
+    report: ReportConfig = dataclasses.field(default_factory=ReportConfig)
     push: PushConfig = dataclasses.field(default_factory=PushConfig)
     beam: BeamConfig = dataclasses.field(default_factory=BeamConfig)
 

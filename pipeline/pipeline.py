@@ -19,6 +19,7 @@ from tfx.types import BaseChannel
 from components.augmenter import Augmenter
 from components.data_gate import DataGate
 from components.pusher import AtomicPusher
+from components.reporter import Reporter
 from components.serving_check import ServingCheck
 from components.xray_example_gen import XrayExampleGen
 from pipeline import evaluation, features
@@ -27,6 +28,7 @@ from pipeline.code_version import code_version
 from pipeline.config import Config, as_dict
 
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
+REPORT_TEMPLATES = Path(__file__).parent / "templates" / "report"
 
 
 def create_pipeline(
@@ -121,6 +123,23 @@ def create_pipeline(
         serving_dir=serving_dir,
         keep_versions=config.push.keep_versions,
     )
+    reporter = Reporter(
+        report_fn="pipeline.report.page.write",
+        config=json.dumps(as_dict(config)),
+        data_version=data_fingerprint,
+        code_version=code_version(
+            "components.reporter", "pipeline.report.page", files=sorted(REPORT_TEMPLATES.iterdir())
+        ),
+        examples=examples,
+        ingest_report=ingest.outputs["ingest_report"],
+        statistics=statistics.outputs["statistics"],
+        data_summary=data_gate.outputs["data_summary"],
+        model=model,
+        evaluation=evaluator.outputs["evaluation"],
+        blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["infra_blessing"],
+    )
+    reporter.add_upstream_node(pusher)  # no fault of a report may hold a blessed model back
     components = [
         ingest,
         schema,
@@ -134,6 +153,7 @@ def create_pipeline(
         evaluator,
         serving_check,
         pusher,
+        reporter,
     ]
     return Pipeline(
         pipeline_name=features.MODEL_NAME,

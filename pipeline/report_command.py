@@ -1,7 +1,8 @@
-"""`pneumonia report`: the verdict of a finished run, again."""
+"""`pneumonia report`: the verdict of a finished run, again, and where its report lies."""
 
 import argparse
 import json
+import os
 import sys
 
 from pipeline.run_folder import find
@@ -22,17 +23,23 @@ def run(args: argparse.Namespace) -> int:
     except FileNotFoundError as error:
         print(f"pneumonia report: {error}", file=sys.stderr)
         return FAILED
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from absl import logging
     from rich.console import Console
 
+    logging.set_verbosity(logging.ERROR)
     from pipeline import verdict, verdict_table
+    from pipeline.report.publish import publish
 
     try:
         outcome = verdict.of_run(folder)
-    except verdict.NoVerdictError as error:
+        report = publish(folder)
+    except (verdict.NoVerdictError, FileNotFoundError) as error:
         print(f"pneumonia report: {error}", file=sys.stderr)
         return FAILED
     if args.json:
         print(json.dumps(outcome.as_json(), indent=2))
     else:
         verdict_table.show(outcome, Console())
+        print(f"report: {report}")
     return DONE if outcome.blessed else REFUSED

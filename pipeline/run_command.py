@@ -60,16 +60,19 @@ def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
     with reported(console, folder.log):
         try:
             from pipeline import local_runner, verdict, verdict_table
+            from pipeline.report.publish import publish
 
             local_runner.run(config, data, folder)
             _show_ledger(folder, console)
             outcome = verdict.of_run(folder)
+            report = publish(folder)
         except Exception as error:
             logging.getLogger(__name__).exception("the run failed")
             console.print(f"[red]failed:[/] {escape(_reason(error))}", highlight=False)
             console.print(f"more in {folder.log}", highlight=False)
             return FAILED
     verdict_table.show(outcome, console)
+    console.print(f"report: {report}", highlight=False)
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
     return DONE if outcome.blessed else REFUSED
 

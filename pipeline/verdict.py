@@ -140,14 +140,19 @@ def read_evaluation(folder: Path) -> Evaluation:
         for validation in tfma.load_validation_result(str(folder)).metric_validations_per_slice
         for failure in validation.failures
     }
-    slices = [_slice(key, metrics) for key, metrics in result.slicing_metrics]
-    overall = next(item for item in slices if not item.key)
+    overall, *by_key = slices(result)
     total = next(metrics for key, metrics in result.slicing_metrics if not key)
     return Evaluation(
         bounds=tuple(_bounds(result.config, _values(total, features.LABEL), overall, failures)),
         overall=overall,
-        slices=tuple(sorted((s for s in slices if s.key), key=lambda s: (s.key, s.value))),
+        slices=tuple(by_key),
     )
+
+
+def slices(result: Any) -> list[Slice]:
+    """The slices of one model's tfma.EvalResult: all films, then by key and value."""
+    found = [_slice(key, metrics) for key, metrics in result.slicing_metrics]
+    return sorted(found, key=lambda item: (item.key, item.value))
 
 
 def _bounds(

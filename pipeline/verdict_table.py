@@ -73,7 +73,7 @@ def _short(figure: Figure) -> str:
 def _outcome(verdict: Verdict) -> str:
     served = f"version {verdict.served} is served" if verdict.served else "nothing is served"
     if not verdict.blessed:
-        reasons = [_reason(bound) for bound in verdict.evaluation.bounds if not bound.ok]
+        reasons = [reason(bound) for bound in verdict.evaluation.bounds if not bound.ok]
         if verdict.serving and not verdict.serving["ok"]:
             reasons.append(escape(verdict.serving["summary"]))
         return f"[red]refused[/]: {'; '.join(reasons)}; not pushed: {served} as before"
@@ -83,7 +83,8 @@ def _outcome(verdict: Verdict) -> str:
     return f"blessed; pushed by an earlier run, {holder}: {served}"
 
 
-def _reason(bound: Bound) -> str:
+def reason(bound: Bound) -> str:
+    """Why a bound that is not met refuses the model."""
     name, value, _ = _figure(bound.figure)
     if math.isnan(bound.figure.value):
         return f"{name} could not be measured"

@@ -18,6 +18,7 @@ TINY = (
     "train.learning_rate=0.003",
     "train.patience=6",
 )
+DONE, REFUSED = 0, 3  # exit codes
 NO_FLOORS = ("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,6 +48,17 @@ def films(tmp_path_factory: pytest.TempPathFactory, pneumonia: Run) -> Path:
     made = pneumonia(folder.parent, "data", "synthesize", str(folder), "--images", "120")
     assert made.returncode == 0, made.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder with one finished, pushed run, and what that run said."""
+    cwd = tmp_path_factory.mktemp("finished")
+    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *NO_FLOORS))
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
+    return cwd, ended
 
 
 def settings(*values: str) -> list[str]:

@@ -9,22 +9,13 @@ import time
 
 import pytest
 
-from tests.e2e.conftest import NO_FLOORS, ROOT, TINY, settings
+from tests.e2e.conftest import DONE, NO_FLOORS, REFUSED, ROOT, TINY, settings
 
-DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
+FAILED, USAGE = 1, 2
 
 
 def _versions(cwd):
     return sorted(path.name for path in (cwd / "runs/default/serving/pneumonia").glob("[0-9]*"))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, films, pneumonia):
-    """A folder with one finished, pushed run."""
-    cwd = tmp_path_factory.mktemp("finished")
-    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *NO_FLOORS))
-    assert ended.returncode == DONE, ended.stdout + ended.stderr
-    return cwd, ended
 
 
 def test_a_run_pushes_one_version_and_prints_each_bound(finished):

@@ -238,3 +238,8 @@ def test_an_unknown_step_is_named_together_with_the_known_ones():
     job = {"pipelineSpec": {"root": {"dag": {"tasks": {"Somebody": {}}}}}}
     with pytest.raises(ConfigError, match=r"steps\.Nobody.*known: Somebody"):
         spec.finished(job, settings, {}, {})
+
+
+def test_the_report_is_a_page_that_kubeflow_shows(pipeline):
+    outputs = pipeline["components"]["Reporter"]["outputDefinitions"]["artifacts"]
+    assert outputs["report"]["artifactType"]["schemaTitle"] == "system.HTML"
