@@ -1,0 +1,169 @@
+"""One row of the ablation: the product's own preparation, features, epochs and operating point."""
+
+import dataclasses
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.ablation.films import SEED, Film
+from components.augmenter.plan import is_drawn, make_plan, number_repeats
+from components.augmenter.shards import augmenter
+from pipeline import (
+    feature_cache,
+    features,
+    fitting,
+    imaging,
+    model,
+    operating_point,
+    precision,
+    weights,
+)
+from pipeline.augmentation import image_seed
+from pipeline.config import AugmentConfig, Config, ImageConfig
+
+_SPECIFICITY = 0.9
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model reaches on one set of films.
+
+    auc; sensitivity where 90 % of the normal films are spared; sensitivity and specificity at the
+    threshold chosen on `tune`; ece: expected calibration error in ten bins of equal count.
+    """
+
+    auc: float
+    sensitivity_at_90: float
+    sensitivity: float
+    specificity: float
+    ece: float
+
+
+def run(
+    config: Config,
+    train: list[Film],
+    tune: list[Film],
+    judges: Mapping[str, list[Film]],
+    cache: Path,
+    seed: int = SEED,
+) -> dict[str, Score]:
+    """Trains as configured and scores the model on each set of films.
+
+    Features and the state of the training are kept in `cache`: an interrupted row goes on, and
+    rows that prepare the films alike share their features.
+    """
+    fitted = precision.resolve(config.train)
+    start = weights.load(config.model.weights, width=config.model.width, seed=seed)
+    network = model.build(config.image.size, config.model, start, seed)
+    prepare = _preparer(config.image)
+
+    def cached(name: str, films: Iterable[tuple[bytes, int]]) -> feature_cache.Features:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = f"{scratch}/{name}.gz"
+            with tf.io.TFRecordWriter(path, "GZIP") as file:
+                for image_png, label in films:
+                    file.write(_example(image_png, label))
+            return feature_cache.compute(
+                network.trunk, [path], cache / "features", name, fitted.precision
+            )
+
+    training = cached("train", _augmented(prepare(train), config.augment, seed))
+    tuning = cached("tune", prepare(tune))
+    key = hashlib.sha256(
+        json.dumps([str(config), seed, training.digest, tuning.digest]).encode()
+    ).hexdigest()[:16]
+    fit = fitting.fit(
+        network,
+        training,
+        tuning,
+        fitted,
+        seed=seed,
+        checkpoint=cache / "training" / f"{key}.npz",
+        report=lambda epoch: print(epoch, flush=True),
+        strategy=tf.distribute.get_strategy(),
+    )
+    point = operating_point.choose(fit.evidence, tuning.labels, config.operating_point)
+    score = fitting.scorer(network)
+    moved = cached(
+        "tune-moved",
+        _augmented(prepare(tune), dataclasses.replace(config.augment, balance=0), seed),
+    )
+    np.savez(
+        cache / "training" / f"{key}-tune.npz",
+        logits=fit.evidence.mean(axis=(1, 2)),
+        labels=tuning.labels,
+        moved=fitting.score_all(score, moved).mean(axis=(1, 2)),
+        moved_labels=moved.labels,
+    )
+    scores = {}
+    for name, films in judges.items():
+        judged = cached(name, prepare(films))
+        logits = fitting.score_all(score, judged).mean(axis=(1, 2))
+        np.savez(cache / "training" / f"{key}-{name}.npz", logits=logits, labels=judged.labels)
+        scores[name] = measure(point.probability(logits), judged.labels, point.threshold)
+    return scores
+
+
+def measure(probability: np.ndarray, labels: np.ndarray, threshold: float) -> Score:
+    """Scores float32[N] probabilities of int64[N] labels."""
+    normal, sick = probability[labels == 0], probability[labels == 1]
+    cut = np.quantile(normal, _SPECIFICITY, method="higher")
+    bins = np.array_split(np.argsort(probability), 10)
+    gaps = [abs(probability[rows].mean() - labels[rows].mean()) * len(rows) for rows in bins]
+    return Score(
+        auc=operating_point.area_under_roc(probability, labels),
+        sensitivity_at_90=float((sick > cut).mean()),
+        sensitivity=float((sick >= np.float32(threshold)).mean()),
+        specificity=float((normal < np.float32(threshold)).mean()),
+        ece=float(sum(gaps) / len(labels)),
+    )
+
+
+def _preparer(config: ImageConfig) -> Callable[[list[Film]], list[tuple[bytes, int]]]:
+    def prepared(image_bytes: tf.Tensor) -> tf.Tensor:
+        return tf.io.encode_png(imaging.prepare(image_bytes, config)[..., None])
+
+    def prepare(films: list[Film]) -> list[tuple[bytes, int]]:
+        pngs = (
+            tf.data.Dataset.from_tensor_slices([film.image_bytes for film in films])
+            .map(prepared, num_parallel_calls=2)
+            .as_numpy_iterator()
+        )
+        return [(png, film.label) for png, film in zip(pngs, films, strict=True)]
+
+    return prepare
+
+
+def _augmented(
+    images: list[tuple[bytes, int]], config: AugmentConfig, seed: int
+) -> Iterable[tuple[bytes, int]]:
+    """The training films as Augmenter gives them to Trainer."""
+    identity = [f"{hashlib.sha256(png).hexdigest()}-{label}" for png, label in images]
+    plan = make_plan(
+        [(label, i) for (_, label), i in zip(images, identity, strict=True)], config.balance
+    )
+    ordered = sorted(zip(identity, images, strict=True))
+    augment = augmenter(config)
+    for key, (_, (png, label)) in zip(number_repeats(identity), ordered, strict=True):
+        for copy in range(config.versions * (plan.copies_of(label, key) + 1)):
+            if copy or is_drawn(seed, key, config.originals):
+                image = augment([png], [image_seed(seed, key, copy)])[0]
+                yield tf.io.encode_png(image[..., None]).numpy(), label
+            else:
+                yield png, label
+
+
+def _example(image_png: bytes, label: int) -> bytes:
+    values = tf.train.Features(
+        feature={
+            features.IMAGE_PNG: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image_png])),
+            features.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        }
+    )
+    return tf.train.Example(features=values).SerializeToString()
