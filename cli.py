@@ -4,8 +4,9 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from pipeline.run_folder import find
+from pipeline.run_folder import RUNS, RunFolder, find
 
 COMMANDS = {
     "data": (
@@ -18,6 +19,7 @@ COMMANDS = {
     "predict": ("client.predict_command", "ask a running server about X-rays"),
     "web": ("client.web.command", "open the web page on a running server"),
     "promote": ("pipeline.promote_command", "roll the served model back or forward"),
+    "pack": ("pipeline.pack_command", "write what training changed of a model, to publish it"),
     "kubeflow": ("kubeflow.command", "compile, submit and follow the pipeline on Kubeflow"),
 }
 USAGE_ERROR = 2
@@ -43,6 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _unpack() -> Path:
+    """The serving folder of the published model, unpacked where it was not yet.
+
+    Raises RuntimeError, one line that says what to do.
+    """
+    from pipeline import pretrained
+
+    serving = RunFolder(RUNS / "pretrained").serving
+    pretrained.unpack(serving)
+    return serving
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pneumonia",
@@ -57,7 +71,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             module = importlib.import_module(module_name)
             module.add_arguments(command)
-            command.set_defaults(handler=module.run, find_run=find)
+            command.set_defaults(handler=module.run, find_run=find, unpack=_unpack)
     return parser
 
 

@@ -15,9 +15,17 @@ FAILED, USAGE = 1, 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments: which run, which server, and tensorflow_model_server's flags."""
-    parser.usage = "pneumonia serve [--run NAME] [--engine ENGINE] [--flag=value ...]"
-    parser.add_argument(
+    parser.usage = (
+        "pneumonia serve [--run NAME | --pretrained] [--engine ENGINE] [--flag=value ...]"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--run", dest="run_name", help="name of the folder under runs/ (default: the latest run)"
+    )
+    source.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="serve the model that comes with the project; nothing needs to be trained",
     )
     parser.add_argument(
         "--engine",
@@ -45,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(flags.Flags)}
     if not args.model_base_path and not args.model_config_file:
         try:
-            values["model_base_path"] = _pushed_models(args.find_run(args.run_name).serving)
-        except FileNotFoundError as error:
+            folder = args.unpack() if args.pretrained else args.find_run(args.run_name).serving
+            values["model_base_path"] = _pushed_models(folder)
+        except (FileNotFoundError, RuntimeError) as error:
             print(f"pneumonia serve: {error}", file=sys.stderr)
             return FAILED
     if message := flags.fault(argparse.Namespace(**values)):

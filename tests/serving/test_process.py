@@ -231,16 +231,19 @@ def test_serve_takes_the_embedded_server_when_told_to(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "words", "code"),
     [
-        (["--engine=tensorflow"], "tensorflow_model_server is not on PATH"),
-        (["--run=nobody"], "no run 'nobody'"),
+        (["--engine=tensorflow"], "tensorflow_model_server is not on PATH", 1),
+        (["--run=nobody"], "no run 'nobody'", 1),
+        (["--run=first", "--pretrained"], "not allowed with argument", 2),
     ],
 )
-def test_serve_says_what_is_missing(run_folder: Path, arguments: list[str], words: str) -> None:
+def test_serve_says_what_is_wrong(
+    run_folder: Path, arguments: list[str], words: str, code: int
+) -> None:
     done = serve(arguments, run_folder)
 
-    assert done.returncode == 1
+    assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 

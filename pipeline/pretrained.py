@@ -1,0 +1,177 @@
+"""A pushed version without what it shares with ImageNet's VGG-16: small enough to publish.
+
+Training leaves the early blocks as they were, so their weights need not travel: whoever unpacks the
+model has them from the public source, checked. What training made travels in float16.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+from components import versions
+from pipeline import features, weights
+from pipeline.synthetic import files, film
+from pipeline.synthetic.anatomy import random_anatomy
+
+PACKED: Final = Path(__file__).parent.parent / "pretrained"
+_TENSORS: Final = "trained.npz"
+_MANIFEST: Final = "manifest.json"
+_VARIABLES: Final = "variables"
+_LARGE = 10_000  # values from which on a tensor is stored in float16
+_TOLERANCE = 0.01  # of a probability, between the version and what is unpacked
+
+
+class PretrainedError(RuntimeError):
+    """The model cannot be packed or unpacked; the message says why and what to do."""
+
+
+def pack(version: Path, target: Path, made_by: str) -> None:
+    """Writes a version's trained part, its graph and its model card to a folder of their own.
+
+    Args:
+        version: a pushed SavedModel.
+        target: replaced as a whole.
+        made_by: the commands that make this version anew.
+
+    Raises:
+        PretrainedError: unpacked again, it would answer otherwise than the version does.
+    """
+    start = _imagenet()
+    names = {array.tobytes(): name for name, array in start.arrays.items()}
+    reader = tf.train.load_checkpoint(str(version / _VARIABLES / _VARIABLES))
+    shared, trained = {}, {}
+    for key in sorted(reader.get_variable_to_shape_map()):
+        tensor = reader.get_tensor(key)
+        if isinstance(tensor, bytes):  # the object graph
+            trained[key] = np.frombuffer(tensor, np.uint8)
+        elif name := names.get(tensor.tobytes()):
+            shared[key] = name
+        else:
+            large = np.size(tensor) >= _LARGE
+            trained[key] = np.asarray(tensor, np.float16 if large else np.float32)
+    with _replacing_folder(target) as part:
+        ignore = shutil.ignore_patterns(_VARIABLES, versions.RECORD.name, "fingerprint.pb")
+        shutil.copytree(version, part, ignore=ignore, dirs_exist_ok=True)
+        np.savez_compressed(part / _TENSORS, allow_pickle=False, **trained)
+        manifest = {
+            "sha256": _digest(part / _TENSORS),
+            "imagenet_sha256": start.sha256,
+            "shared": shared,
+            "made_by": made_by,
+        }
+        (part / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        with tempfile.TemporaryDirectory() as scratch:
+            _write(part, Path(scratch))
+            if (difference := _difference(version, Path(scratch))) > _TOLERANCE:
+                raise PretrainedError(
+                    f"{version}: packed, its probabilities differ by {difference:.3f}; "
+                    "float16 does not hold these weights"
+                )
+
+
+def unpack(serving: Path, packed: Path = PACKED) -> int:
+    """Publishes the packed model into a serving folder, unless it is there; returns its version.
+
+    Raises:
+        PretrainedError: nothing is packed there, it is damaged, or there are no ImageNet weights.
+        PublishError: the version cannot be written.
+    """
+    manifest = _manifest(packed)
+    if (known := versions.find(serving, manifest["sha256"])) is not None:
+        return known
+    model = versions.Model(uri=str(packed), sha256=manifest["sha256"])
+    with tempfile.TemporaryDirectory() as scratch:
+        _write(packed, Path(scratch))
+        return versions.publish(serving, Path(scratch), versions.Record(model, baseline=None))
+
+
+def _write(packed: Path, target: Path) -> None:
+    """Puts the whole SavedModel together."""
+    manifest = _manifest(packed)
+    if _digest(packed / _TENSORS) != manifest["sha256"]:
+        raise PretrainedError(f"{packed / _TENSORS} is damaged; fetch it again (git checkout)")
+    start = _imagenet()
+    if start.sha256 != manifest["imagenet_sha256"]:
+        raise PretrainedError(
+            f"{packed}: was packed beside other ImageNet weights than {start.source} gives; "
+            "remove them from the cache (PNEUMONIA_CACHE) to fetch them again"
+        )
+    tensors = {key: start.arrays[name] for key, name in manifest["shared"].items()}
+    with np.load(packed / _TENSORS) as trained:
+        for key, array in trained.items():
+            bare = array.dtype == np.uint8
+            tensors[key] = np.array(array.tobytes(), object) if bare else array.astype(np.float32)
+    shutil.copytree(
+        packed, target, ignore=shutil.ignore_patterns(_TENSORS, _MANIFEST), dirs_exist_ok=True
+    )
+    (target / _VARIABLES).mkdir()
+    keys = sorted(tensors)
+    tf.raw_ops.SaveV2(
+        prefix=str(target / _VARIABLES / _VARIABLES),
+        tensor_names=keys,
+        shape_and_slices=[""] * len(keys),
+        tensors=[tf.constant(tensors[key]) for key in keys],
+    )
+
+
+def _imagenet() -> weights.Weights:
+    try:
+        return weights.load("auto", width=1, seed=0)
+    except weights.WeightsError as error:
+        raise PretrainedError(str(error)) from error
+
+
+def _difference(one: Path, other: Path) -> float:
+    """The largest difference of two versions' probabilities, on a few drawn films."""
+    films = tf.constant([_drawn(etiology) for etiology in ("normal", "bacteria", "virus")])
+    first, second = (
+        tf.saved_model.load(str(model))
+        .signatures[features.PREDICT_IMAGE](films)[features.PROBABILITY]
+        .numpy()
+        for model in (one, other)
+    )
+    return float(np.abs(first - second).max())
+
+
+def _drawn(etiology: str) -> bytes:
+    rng = np.random.default_rng(0)
+    anatomy = random_anatomy(rng)
+    drawn = film.render(anatomy, film.random_opacities(rng, anatomy, etiology), rng)
+    return files.encode(drawn.pixels, "jpeg", etiology, 90)
+
+
+def _manifest(packed: Path) -> dict:
+    try:
+        return json.loads((packed / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PretrainedError(
+            f"{packed}: holds no packed model ({error}); train one with 'pneumonia run'"
+        ) from error
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _replacing_folder(target: Path) -> Iterator[Path]:
+    """A hidden sibling that takes the folder's place when the block ends well."""
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
