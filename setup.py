@@ -75,7 +75,7 @@ setup(
     py_modules=["cli"],
     package_data={
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
-        "pipeline": ["schema.pbtxt", "templates/*"],
+        "pipeline": ["schema.pbtxt", "templates/*", "templates/report/*"],
     },
     install_requires=CLIENT,
     extras_require={

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import tensorflow_model_analysis as tfma
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
 
 from pipeline import lineage
+from tests.client.web.test_browser import CHROMIUM, DESKTOP, PHONE, QUIET
 from tests.e2e.conftest import REFUSED, TINY, settings
 
 MEGABYTE = 2**20
@@ -142,3 +145,98 @@ def test_a_run_without_a_report_says_what_to_do(refused, tmp_path, pneumonia):
     assert told.returncode == 1
     assert "start it again" in told.stderr.splitlines()[-1]
     assert "Traceback" not in told.stderr
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, refused):
+    """Opens the report without a network; fails on what it complains of or asks for."""
+    complaints, contexts = [], []
+
+    def open_(viewport=DESKTOP, **options):
+        context = browser.new_context(viewport=viewport, offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda request: complaints.append(request.url[:80]))
+        page.goto((refused / "report.html").absolute().as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    loaded = [text for text in complaints if not text.startswith(("file:", "data:"))]
+    assert loaded == []
+    assert len([text for text in complaints if text.startswith("file:")]) == 1
+
+
+def _set(page, control: str, value: object) -> None:
+    page.locator(control).evaluate(
+        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }",
+        str(value),
+    )
+
+
+@pytest.mark.browser
+def test_the_explorer_starts_at_the_model_s_own_threshold(visit, page):
+    shown = Figures(page).shown
+    explorer = visit()
+    expect(explorer.locator("#cut-value")).to_contain_text("the model's own")
+    expect(explorer.locator("#sensitivity")).to_have_text(shown["overall.recall"])
+    expect(explorer.locator("#specificity")).to_have_text(shown["overall.specificity"])
+
+
+@pytest.mark.browser
+def test_another_threshold_and_prevalence_change_what_would_happen(visit):
+    explorer = visit()
+    _set(explorer, "#cut", 0)
+    expect(explorer.locator("#sensitivity")).to_have_text("1.0000")
+    expect(explorer.locator("#specificity")).to_have_text("0.0000")
+    explorer.get_by_role("button", name="5 %").click()
+    # All are called sick: the PPV is the prevalence, and all healthy ones are alarms.
+    expect(explorer.locator("#ppv")).to_have_text("0.0500")
+    expect(explorer.locator("#missed")).to_have_text("0")
+    expect(explorer.locator("#alarms")).to_have_text("950")
+    assert explorer.locator("#people .alarm").count() == 950
+    _set(explorer, "#cut", 10_000)  # the slider stops at its end
+    expect(explorer.locator("#sensitivity")).to_have_text("0.0000")
+    expect(explorer.locator("#missed")).to_have_text("50")
+    explorer.get_by_role("button", name="Back to the model's own").click()
+    expect(explorer.locator("#cut-value")).to_contain_text("the model's own")
+
+
+@pytest.mark.browser
+def test_heat_maps_can_be_taken_off(visit):
+    report = visit()
+    overlay = report.locator(".overlay").first
+    expect(overlay).to_be_visible()
+    report.get_by_label("show heat maps").uncheck()
+    expect(overlay).to_be_hidden()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
+def test_it_fits_the_screen_and_can_be_read_by_everyone(visit, viewport, scheme):
+    report = visit(viewport=viewport, color_scheme=scheme)
+    assert report.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    faults = Axe().run(report).response["violations"]
+    assert [(fault["id"], fault["nodes"][0]["html"][:120]) for fault in faults] == []
+
+
+@pytest.mark.browser
+def test_on_paper_it_has_no_controls(visit):
+    report = visit()
+    report.emulate_media(media="print")
+    expect(report.get_by_role("button")).to_have_count(0)
+    expect(report.locator("nav")).to_be_hidden()
+    expect(report.locator("#cut-value")).to_be_visible()

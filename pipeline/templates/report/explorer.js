@@ -23,8 +23,10 @@
   function place(name, x, y) {
     const mark = document.querySelector(`[data-live="${name}"]`);
     const { left, right, top, bottom } = mark.ownerSVGElement.dataset;
+    const unknown = Number.isNaN(x) || Number.isNaN(y);
+    mark.toggleAttribute("hidden", unknown);
+    if (unknown) return;
     const across = Number(left) + x * (right - left);
-    mark.toggleAttribute("hidden", Number.isNaN(x) || Number.isNaN(y));
     if (mark.tagName === "circle") {
       mark.setAttribute("cx", across);
       mark.setAttribute("cy", Number(bottom) - y * (bottom - top));
