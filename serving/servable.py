@@ -17,11 +17,16 @@ DEFAULT_SIGNATURE = "serving_default"
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How TensorFlow runs a version; 0 threads means as many as there are processors."""
+    """How TensorFlow runs a version; 0 threads means as many as there are processors.
+
+    `bfloat16` lets oneDNN multiply in bfloat16 and add up in float32; what does not multiply, and
+    all that goes in and out, stays as it is.
+    """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    bfloat16: bool = False
 
 
 class SignatureNotFoundError(ServingError):
@@ -131,7 +136,7 @@ def load(
     Raises ServingError, with TensorFlow's code where it gave one, for anything that cannot be
     loaded: a missing or truncated file, an operator that this TensorFlow does not know.
     """
-    from tensorflow.core.protobuf import config_pb2
+    from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
     from tensorflow.python.client import session as tf_session
     from tensorflow.python.framework import errors_impl, ops
     from tensorflow.python.saved_model import loader_impl
@@ -141,6 +146,9 @@ def load(
         intra_op_parallelism_threads=options.intra_op_threads,
         inter_op_parallelism_threads=options.inter_op_threads,
     )
+    if options.bfloat16:
+        rewrites = config.graph_options.rewrite_options
+        rewrites.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
     session = tf_session.Session(graph=graph, config=config)
     try:
         with graph.as_default():

@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         command = [binary, *flags.command_line(values, own=False)]
         if args.bind_address != "0.0.0.0":
             print("pneumonia serve: TensorFlow Serving listens on every address", file=sys.stderr)
+        if args.precision != "float32":
+            print("pneumonia serve: TensorFlow Serving answers in float32", file=sys.stderr)
     source = args.model_config_file or values["model_base_path"]
     print(f"serving {source} on port {args.port}: {command[0]}", file=sys.stderr, flush=True)
     return os.execv(command[0], command)

@@ -185,6 +185,7 @@ class Server:
             or self._flags.tensorflow_session_parallelism,
             inter_op_threads=self._flags.tensorflow_inter_op_parallelism
             or self._flags.tensorflow_session_parallelism,
+            bfloat16=self._flags.precision == "bfloat16",
         )
         start = time.perf_counter()
         try:

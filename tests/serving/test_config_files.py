@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import config_files, flags
+from serving import config_files, flags, processor
 from serving.batching import BatchingParameters
 from serving.config_files import ConfigFileError
 
@@ -125,6 +125,22 @@ def test_wrong_flags_are_refused_by_name(
 
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_bfloat16_is_refused_where_the_processor_lacks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2 avx512f\n")
+    monkeypatch.setattr(processor, "_TOLD", tmp_path / "cpuinfo")
+
+    with pytest.raises(SystemExit):
+        flags.parse(["--model_base_path=/m", "--precision=bfloat16"])
+
+    assert "no avx512_bf16 or amx_bf16 here; leave it out" in capsys.readouterr().err
+    assert flags.parse(["--model_base_path=/m"]).precision == "float32"
+
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2 avx512_bf16\n")
+    assert flags.parse(["--model_base_path=/m", "--precision=bfloat16"]).precision == "bfloat16"
 
 
 def test_the_command_line_that_flags_stand_for_parses_back() -> None:

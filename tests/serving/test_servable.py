@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving import servable, warmup
+from serving import processor, servable, warmup
 from serving.errors import Code, ServingError
 from tests.serving.tiny_model import export, png
 
@@ -31,6 +31,35 @@ def test_the_outputs_are_those_of_the_saved_model(exported: Path) -> None:
         for name in names:
             np.testing.assert_array_equal(ours[name], direct[name].numpy())
     loaded.close()
+
+
+class Convolution(tf.Module):
+    """One convolution, as the network's are."""
+
+    def __init__(self) -> None:
+        self.kernel = tf.Variable(tf.random.stateless_normal([3, 3, 16, 32], [1, 2]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 16], tf.float32, name="x")])
+    def serving_default(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.nn.relu(tf.nn.conv2d(x, self.kernel, 1, "SAME"))}
+
+
+def test_bfloat16_answers_nearly_the_same_in_float32(tmp_path: Path) -> None:
+    model = Convolution()
+    tf.saved_model.save(model, str(tmp_path), signatures=model.serving_default)
+    x = np.random.default_rng(0).random((4, 32, 32, 16), np.float32)
+    answers = []
+    for bfloat16 in (False, True):
+        options = servable.SessionOptions(bfloat16=bfloat16)
+        loaded = servable.load("pneumonia", 1, tmp_path, options)
+        answers.append(loaded.run("serving_default", {"x": x}, ["y"])["y"])
+        loaded.close()
+
+    exact, close = answers
+    assert close.dtype == np.float32
+    np.testing.assert_allclose(close, exact, atol=0.01 * exact.max())
+    if processor.has_bfloat16():
+        assert not np.array_equal(close, exact)
 
 
 @pytest.mark.parametrize(
