@@ -153,3 +153,26 @@ def test_the_command_says_what_is_missing_in_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_the_command_promotes_in_a_folder_that_is_no_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    volume = tmp_path / "volume" / "pneumonia"
+    old = publish(volume, "old")
+    publish(volume, "new")
+    assert command("--version", str(old), "--serving-dir", str(volume)) == 0
+    assert served(volume) == "old"
+    assert str(volume) in capsys.readouterr().out
+
+
+def test_a_serving_folder_without_versions_is_bad_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--version", "1", "--serving-dir", str(tmp_path / "nowhere")) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_run_and_a_serving_folder_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command("--version", "1", "--run", "demo", "--serving-dir", str(tmp_path))
