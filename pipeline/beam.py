@@ -1,5 +1,6 @@
 """Where Beam runs, as Beam's own arguments."""
 
+from pipeline import flink
 from pipeline.config import BeamConfig
 
 # Named by its path: the name "DirectRunner" tries Prism first and downloads its binary.
@@ -9,10 +10,23 @@ _DIRECT = "pipeline.direct_runner.DirectRunner"
 def beam_args(config: BeamConfig) -> list[str]:
     """Beam's command-line arguments for the configured runner; the user's own come last."""
     # Named, though no image is used: otherwise TFX packs its own sources for every step, 7 s each.
-    args = [f"--runner={_DIRECT}", "--sdk_container_image=none"]
-    if config.workers > 1:
-        args += [
-            f"--direct_num_workers={config.workers}",
-            "--direct_running_mode=multi_processing",
+    return [*_runner(config), "--sdk_container_image=none", *config.args]
+
+
+def _runner(config: BeamConfig) -> list[str]:
+    if config.runner == "flink":
+        return [
+            "--runner=FlinkRunner",
+            f"--flink_version={flink.VERSION}",
+            f"--parallelism={config.workers}",
+            "--beam_plugin=tfx",
         ]
-    return [*args, *config.args]
+    if config.runner != "direct":
+        return [f"--runner={config.runner}", "--beam_plugin=tfx"]
+    if config.workers == 1:
+        return [f"--runner={_DIRECT}"]
+    return [
+        f"--runner={_DIRECT}",
+        f"--direct_num_workers={config.workers}",
+        "--direct_running_mode=multi_processing",
+    ]

@@ -127,8 +127,9 @@ class PushConfig:
 class BeamConfig:
     """Where Beam runs."""
 
-    runner: Literal["direct"] = "direct"
-    workers: Count = 1
+    # direct: on this machine; flink; or a runner of Beam's own by its name (see docs/scaling.md)
+    runner: Annotated[str, Field(pattern=r"^(direct|flink|[A-Z]\w*Runner)$")] = "direct"
+    workers: Count = 1  # processes, or Flink's parallelism
     args: tuple[str, ...] = ()  # passed through to Beam
 
 

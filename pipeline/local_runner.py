@@ -1,12 +1,13 @@
 """Runs the pipeline on this machine: LocalDagRunner, with ML Metadata on SQLite."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components.xray_example_gen import fingerprint
-from pipeline import lineage
+from pipeline import flink, lineage
 from pipeline.baseline import served_model_resolver
 from pipeline.config import Config, dump
 from pipeline.pipeline import create_pipeline
@@ -19,6 +20,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
     Call it under the folder's lock. Raises what the failing step raised.
     """
     folder.config.write_text(dump(config), encoding="utf-8")
+    config = replace(config, beam=flink.with_job_server(config.beam))
     if folder.metadata.exists():
         lineage.abandon_unfinished(folder.metadata)
     root = folder.root.resolve()
