@@ -85,5 +85,10 @@ setup(
         "kubeflow": KUBEFLOW,
         "test": TEST,
     },
-    entry_points={"console_scripts": ["pneumonia = cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "pneumonia = cli:main",
+            "pneumonia-beam-worker = pipeline.beam_worker:main",
+        ]
+    },
 )

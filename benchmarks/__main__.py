@@ -11,7 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-BENCHMARKS = {"serving": "The embedded server, beside direct calls and beside FastAPI"}
+BENCHMARKS = {
+    "serving": "The embedded server, beside direct calls and beside FastAPI",
+    "scaling": "What each step of a run costs as the films grow in number",
+}
 TITLE = "# Measurements\n\nOnly ratios within one run compare; the machines are shared.\n"
 
 

@@ -54,11 +54,17 @@ class Ingested:
             return {row["file"]: row["reason"] for row in csv.DictReader(file)}
 
 
-def ingest(base: Path, out: Path, seed: int = 20, **config: Any) -> Ingested:
-    """Runs the executor on Beam's in-process runner, as LocalDagRunner would."""
+def ingest(
+    base: Path, out: Path, seed: int = 20, beam_args: list[str] | None = None, **config: Any
+) -> Ingested:
+    """Runs the executor on Beam's in-process runner, as LocalDagRunner would, or as told."""
     result = Ingested(out)
-    context = BaseBeamExecutor.Context(
-        make_beam_pipeline_fn=lambda: beam.Pipeline(runner=FnApiRunner())
+    context = (
+        BaseBeamExecutor.Context(beam_pipeline_args=beam_args)
+        if beam_args
+        else BaseBeamExecutor.Context(
+            make_beam_pipeline_fn=lambda: beam.Pipeline(runner=FnApiRunner())
+        )
     )
     Executor(context).Do(
         {},
