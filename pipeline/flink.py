@@ -57,7 +57,7 @@ def job_server(cache: Path | None = None) -> Path:
             raise FlinkError(
                 f"beam.runner=flink: {error}; name a copy of {jar.name} in {_JAR}, or a Maven "
                 f"repository that has it in {_REPOSITORY}"
-            ) from error
+            ) from None  # the run prints the innermost cause, which knows no remedy
     return jar
 
 

@@ -68,8 +68,9 @@ def test_a_jar_that_is_not_what_its_sum_says_is_not_kept(repository: Path, tmp_p
 
 @pytest.mark.usefixtures("repository")
 def test_a_repository_without_the_jar_is_told_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(flink.FlinkError, match=r"404.*PNEUMONIA_FLINK_JAR"):
+    with pytest.raises(flink.FlinkError, match=r"404.*PNEUMONIA_FLINK_JAR") as told:
         flink.job_server(tmp_path / "cache")
+    assert told.value.__cause__ is None, "`pneumonia run` prints the innermost cause"
 
 
 def test_the_named_jar_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
