@@ -17,9 +17,11 @@ from tfx.types import (
 from tfx.types.artifact import Artifact
 
 from components.data_gate import DataSummary
+from components.stress_test import Findings
 from components.xray_example_gen.component import IngestReport
 
 PAGE: Final = "report.html"
+WARNINGS: Final = "warnings"  # custom property: what people should know, one a line
 
 
 class Report(Artifact):
@@ -46,6 +48,7 @@ class ReporterSpec(ComponentSpec):
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
         "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "stress_test": component_spec.ChannelParameter(type=Findings),
     }
     OUTPUTS = {"report": component_spec.ChannelParameter(type=Report)}
 
@@ -62,12 +65,14 @@ class Executor(base_executor.BaseExecutor):
         """TFX calls it where no cached execution fits."""
         module, _, name = exec_properties["report_fn"].rpartition(".")
         write = getattr(importlib.import_module(module), name)
-        write(
+        report = artifact_utils.get_single_instance(output_dict["report"])
+        warnings = write(
             {key: artifact_utils.get_single_instance(held) for key, held in input_dict.items()},
             json.loads(exec_properties["config"]),
             exec_properties["data_version"],
-            Path(artifact_utils.get_single_uri(output_dict["report"])) / PAGE,
+            Path(report.uri) / PAGE,
         )
+        report.set_string_custom_property(WARNINGS, "\n".join(warnings))
 
 
 class Reporter(base_component.BaseComponent):
@@ -88,7 +93,8 @@ class Reporter(base_component.BaseComponent):
 
         Args:
             report_fn: import path of a function that takes the inputs' artifacts by name, the
-                configuration, the data's version, and the path of the page to write.
+                configuration, the data's version, and the path of the page to write, and returns
+                what people should be warned of.
             config: the run's configuration as JSON.
             data_version: changes when the X-rays do.
             code_version: fingerprint of the function's sources; part of the cache key.

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+NonNegativeCount = Annotated[int, Field(ge=0)]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -107,6 +108,8 @@ class GateConfig:
     recall_lower_bound: Share = 0.90  # of the 95 % Wilson interval
     precision: Share = 0.80
     max_recall_drop: Share = 0.02  # against the model served before
+    # Mean over all corruptions of the drop of sensitivity or specificity, the larger; it warns.
+    max_robustness_drop: Share = 0.1
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -114,6 +117,8 @@ class ReportConfig:
     """What the run's report shows."""
 
     films_per_gallery: Annotated[int, Field(ge=0, le=40)] = 8  # missed, false alarms, borderline
+    robustness_films: NonNegativeCount = 60  # each is asked 56 times, about 6 s; 0: not tested
+    cam_films: NonNegativeCount = 12  # whose heat maps are tested; 0: none
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

@@ -21,6 +21,7 @@ from components.data_gate import DataGate
 from components.pusher import AtomicPusher
 from components.reporter import Reporter
 from components.serving_check import ServingCheck
+from components.stress_test import StressTest
 from components.xray_example_gen import XrayExampleGen
 from pipeline import evaluation, features
 from pipeline.beam import beam_args
@@ -123,6 +124,22 @@ def create_pipeline(
         serving_dir=serving_dir,
         keep_versions=config.push.keep_versions,
     )
+    stress_test = StressTest(
+        model=model,
+        examples=examples,
+        test_fn="pipeline.report.stress.run",
+        settings=json.dumps(
+            {
+                "robustness_films": config.report.robustness_films,
+                "cam_films": config.report.cam_films,
+                "seed": config.seed,
+            }
+        ),
+        split=features.TEST,
+        code_version=code_version("components.stress_test", "pipeline.report.stress"),
+    )
+    # No fault of what follows may hold a blessed model back.
+    stress_test.add_upstream_node(pusher)
     reporter = Reporter(
         report_fn="pipeline.report.page.write",
         config=json.dumps(as_dict(config)),
@@ -138,8 +155,8 @@ def create_pipeline(
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
+        stress_test=stress_test.outputs["findings"],
     )
-    reporter.add_upstream_node(pusher)  # no fault of a report may hold a blessed model back
     components = [
         ingest,
         schema,
@@ -153,6 +170,7 @@ def create_pipeline(
         evaluator,
         serving_check,
         pusher,
+        stress_test,
         reporter,
     ]
     return Pipeline(

@@ -77,7 +77,7 @@ class Servable(tf.Module):
     @tf.function(input_signature=[_BYTES], autograph=False)
     def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[N]; what the client calls."""
-        return _in_slices(lambda part: self._scores(*self._examine(part)), image_bytes, _SCORES)
+        return _in_slices(lambda part: self._scores(*self.examine(part)), image_bytes, _SCORES)
 
     @tf.function(input_signature=[_BYTES], autograph=False)
     def cam(self, image_bytes: tf.Tensor) -> Tensors:
@@ -85,7 +85,7 @@ class Servable(tf.Module):
         return _in_slices(self._maps, image_bytes, _MAPS)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def _examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Calibrated logits by place, float32[n,h,w], whose mean is the film's; quality f32[n]."""
         size = self._image.size
         images = tf.map_fn(
@@ -129,7 +129,7 @@ class Servable(tf.Module):
         It is weighted with the film's probability: evidence that the rest of the film outweighs
         may not make a healthy one glow.
         """
-        margins, quality = self._examine(image_bytes)
+        margins, quality = self.examine(image_bytes)
         scores = self._scores(margins, quality)
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
         heat = tf.clip_by_value((margins - cut) / self.heat_scale, 0.0, 1.0)

@@ -88,6 +88,7 @@ class Verdict:
     version: int | None  # the version that holds the model; None: refused, or deleted since
     served: int | None  # the version that is served now
     serving_dir: Path
+    warnings: tuple[str, ...] = ()  # what nobody is refused for, and should be known
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON; figures that could not be measured are None."""
@@ -111,7 +112,8 @@ def of_run(folder: RunFolder) -> Verdict:
         )
     evaluator = steps["Evaluator"].outputs
     blessing, pushed = evaluator["blessing"].properties, pusher.outputs["pushed_model"].properties
-    check = steps.get("ServingCheck")
+    check, reporter = steps.get("ServingCheck"), steps.get("Reporter")
+    report = reporter.outputs.get("report") if reporter else None
     serving = check.outputs["infra_blessing"] if check else None
     there = versions.versions(folder.serving)
     version = int(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None
@@ -125,6 +127,7 @@ def of_run(folder: RunFolder) -> Verdict:
         version=version if version in there else None,
         served=there[-1] if there else None,
         serving_dir=folder.serving,
+        warnings=tuple(str(report.properties.get("warnings", "")).splitlines()) if report else (),
     )
 
 

@@ -18,6 +18,7 @@ def show(verdict: Verdict, console: Console) -> None:
         _bounds(verdict, overall),
         _confusion(overall.counts),
         _slices([overall, *verdict.evaluation.slices]),
+        *(f"[yellow]warning[/]: {escape(warning)}" for warning in verdict.warnings),
         _outcome(verdict),
     ):
         console.print(part, "", sep="\n")

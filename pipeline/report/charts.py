@@ -7,8 +7,10 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline import intervals
-from pipeline.report.plot import Plot, count_axis, range_axis, unit_axis
+from pipeline.cam_quality import STEPS
+from pipeline.report.plot import Axis, Plot, count_axis, range_axis, unit_axis
 from pipeline.report.results import Curves, Measured, Results
+from pipeline.robustness import STRENGTHS
 from pipeline.verdict import Interval
 
 _BINS = 40
@@ -90,6 +92,32 @@ def calibration(curves: Curves) -> Markup:
     for bucket in curves.buckets:
         interval = intervals.wilson(bucket.sick, bucket.films)
         plot.cross((bucket.probability, bucket.share), "model", along=interval)
+    return plot.svg()
+
+
+def robustness(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, Any]) -> Markup:
+    """Sensitivity, specificity and AUC of one corruption by its strength, 0 to 5."""
+    plot = Plot(
+        f"Robustness to {rows[0]['corruption']}",
+        Axis("", 0, STRENGTHS, tuple((float(n), str(n)) for n in range(STRENGTHS + 1))),
+        unit_axis(""),
+        height=250,
+    )
+    for name, css in (("auc", "baseline"), ("specificity", "healthy"), ("sensitivity", "sick")):
+        points = [(0, clean[name]), *((row["strength"], row[name]) for row in rows)]
+        plot.line(points, css, dots=True)
+    return plot.svg()
+
+
+def faithfulness(curve: Mapping[str, Sequence[float]]) -> Markup:
+    """Mean probability as places are taken away or put back."""
+    plot = Plot(
+        "Deletion and insertion of the hottest places",
+        unit_axis("share of the film changed, hottest first"),
+        unit_axis("mean probability of pneumonia"),
+    )
+    for name, css in (("random", "baseline"), ("insertion", "healthy"), ("deletion", "sick")):
+        plot.line(list(zip(STEPS, curve[name], strict=True)), css, dots=True)
     return plot.svg()
 
 

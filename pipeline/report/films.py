@@ -4,9 +4,8 @@ import base64
 import io
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -14,17 +13,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from pipeline import features, imaging
-from pipeline.signatures import SLICE
+from pipeline.report.split import Split, batches, parsed
 
 _SIDE = 320  # pixels; the longer one of a picture
-_BRIEF = (features.LABEL, features.FILENAME, features.PATIENT_ID, features.ETIOLOGY)
-_SPEC = {
-    features.IMAGE: tf.io.FixedLenFeature([], tf.string),
-    features.LABEL: tf.io.FixedLenFeature([], tf.int64),
-    features.FILENAME: tf.io.FixedLenFeature([], tf.string, ""),
-    features.PATIENT_ID: tf.io.FixedLenFeature([], tf.string, ""),
-    features.ETIOLOGY: tf.io.FixedLenFeature([], tf.string, ""),
-}
 
 
 @dataclass(frozen=True)
@@ -69,55 +60,24 @@ class Gallery:
     pictures: tuple[Picture, ...]
 
 
-class Split:
-    """The records of one split, in the same order at each reading."""
-
-    def __init__(self, folder: Path) -> None:
-        self._files = sorted(str(path) for path in folder.iterdir())
-
-    def records(self) -> Iterator[bytes]:
-        """Serialized raw examples."""
-        yield from tf.data.TFRecordDataset(self._files, "GZIP").as_numpy_iterator()
-
-    def images(self, positions: Sequence[int]) -> list[bytes]:
-        """The encoded images at some positions, in the order asked for."""
-        wanted = set(positions)
-        found = {
-            position: tf.io.parse_single_example(record, _SPEC)[features.IMAGE].numpy()
-            for position, record in enumerate(self.records())
-            if position in wanted
-        }
-        return [found[position] for position in positions]
-
-
 def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
     """Asks a loaded SavedModel of each film of a split; `total` is for the progress bar."""
     films: list[Film] = []
     with tqdm(total=total, desc="asking the model", unit="film", file=sys.stderr) as progress:
-        for records in _batches(split.records()):
+        for records in batches(split.records()):
             answer = model.signatures[features.SERVING_DEFAULT](tf.constant(records))
-            parsed = tf.io.parse_example(records, {key: _SPEC[key] for key in _BRIEF})
-            texts = (parsed[key].numpy() for key in _BRIEF[1:])
-            rows = zip(
-                parsed[features.LABEL].numpy(),
-                *texts,
-                answer[features.PROBABILITY].numpy(),
-                answer[features.THRESHOLD].numpy(),
-                strict=True,
-            )
+            given = parsed(records)
             films += [
                 Film(
                     position=len(films) + offset,
-                    name=name.decode("utf-8", "replace"),
-                    patient=patient.decode("utf-8", "replace"),
-                    etiology=etiology.decode("utf-8", "replace"),
-                    label=int(label),
-                    probability=float(probability),
-                    threshold=float(threshold),
+                    name=given[features.FILENAME][offset],
+                    patient=given[features.PATIENT_ID][offset],
+                    etiology=given[features.ETIOLOGY][offset],
+                    label=int(given[features.LABEL][offset]),
+                    probability=float(answer[features.PROBABILITY][offset]),
+                    threshold=float(answer[features.THRESHOLD][offset]),
                 )
-                for offset, (label, name, patient, etiology, probability, threshold) in enumerate(
-                    rows
-                )
+                for offset in range(len(records))
             ]
             progress.update(len(records))
     return films
@@ -156,7 +116,7 @@ def galleries(model: tf.Module, split: Split, films: Sequence[Film], count: int)
 def _pictures(model: tf.Module, split: Split, films: Sequence[Film]) -> Iterable[Picture]:
     images = split.images([film.position for film in films])
     overlays: list[bytes] = []
-    for batch in _batches(images):
+    for batch in batches(images):
         overlays += (
             model.signatures[features.CAM](tf.constant(batch))[features.OVERLAY].numpy().tolist()
         )
@@ -173,17 +133,6 @@ def _data_uri(image: Image.Image) -> str:
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    for value in values:
-        batch.append(value)
-        if len(batch) == SLICE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _logit(probability: float) -> float:

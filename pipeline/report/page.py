@@ -5,7 +5,7 @@ import importlib.metadata
 import importlib.resources
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,12 @@ from tfx.utils import path_utils
 
 from components import versions
 from components.serving_check import REPORT
+from components.stress_test import FILE
 from pipeline import features, intervals, verdict_table
 from pipeline.atomic import replacing
 from pipeline.report import charts, data, films, results
 from pipeline.report.results import Results
+from pipeline.report.split import Split
 from pipeline.training import SUMMARY
 
 TEMPLATES: Final = Path(__file__).parents[1] / "templates" / "report"
@@ -31,8 +33,8 @@ _SOFTWARE: Final = ("tensorflow", "keras", "tfx", "tensorflow-model-analysis", "
 
 def write(
     artifacts: Mapping[str, Artifact], config: Mapping[str, Any], data_version: str, target: Path
-) -> None:
-    """Writes the report of one model; Reporter calls it.
+) -> list[str]:
+    """Writes the report of one model and returns its warnings; Reporter calls it.
 
     Args:
         artifacts: Reporter's inputs by name; see ReporterSpec.
@@ -47,35 +49,54 @@ def write(
     serving = json.loads((uris["infra_blessing"] / REPORT).read_text("utf-8"))
     counts = measured.candidate.overall.counts
     model = tf.saved_model.load(str(saved_model))
-    split = films.Split(Path(artifact_utils.get_split_uri([artifacts["examples"]], features.TEST)))
+    split = Split(Path(artifact_utils.get_split_uri([artifacts["examples"]], features.TEST)))
     asked = films.ask(model, split, counts.positives + counts.negatives)
     settings = config["report"]
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            name=config["name"],
-            classes=features.CLASSES,
-            results=measured,
-            evaluation=measured.evaluation,
-            overall=measured.candidate.overall,
-            curves=measured.candidate.curves,
-            blessed=_is_blessed(artifacts["blessing"]) and _is_blessed(artifacts["infra_blessing"]),
-            serving=serving,
-            explorer=_explorer(measured, asked[0].threshold if asked else 0.5),
-            charts=charts,
-            galleries=films.galleries(model, split, asked, settings["films_per_gallery"]),
-            data=data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"]),
-            training=training,
-            card=json.loads((saved_model / "assets.extra" / "model_card.json").read_text("utf-8")),
-            lineage=_lineage(artifacts, data_version, saved_model, training),
-            artifacts=artifacts,
-            config=yaml.safe_dump(dict(config), sort_keys=False),
-            font=_font(),
-        )
+    stress = json.loads((uris["stress_test"] / FILE).read_text("utf-8"))
+    warnings = list(_warnings(stress, config["gate"]))
+    template = _environment().get_template("report.html")
+    page = template.render(
+        name=config["name"],
+        classes=features.CLASSES,
+        results=measured,
+        evaluation=measured.evaluation,
+        overall=measured.candidate.overall,
+        curves=measured.candidate.curves,
+        blessed=_is_blessed(artifacts["blessing"]) and _is_blessed(artifacts["infra_blessing"]),
+        serving=serving,
+        explorer=_explorer(measured, asked[0].threshold if asked else 0.5),
+        charts=charts,
+        galleries=films.galleries(model, split, asked, settings["films_per_gallery"]),
+        data=data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"]),
+        stress=stress,
+        warnings=warnings,
+        max_drop=config["gate"]["max_robustness_drop"],
+        training=training,
+        card=json.loads((saved_model / "assets.extra" / "model_card.json").read_text("utf-8")),
+        lineage=_lineage(artifacts, data_version, saved_model, training),
+        artifacts=artifacts,
+        config=yaml.safe_dump(dict(config), sort_keys=False),
+        font=_font(),
     )
     with replacing(target) as file:
         file.write(page.encode())
+    return warnings
+
+
+def _warnings(stress: Mapping[str, Any], gate: Mapping[str, Any]) -> Iterator[str]:
+    """What the gate does not refuse for, and people should know."""
+    if stress["robustness"] and stress["robustness"]["mean_drop"] > gate["max_robustness_drop"]:
+        yield (
+            f"on corrupted films sensitivity or specificity drops by "
+            f"{stress['robustness']['mean_drop']:.4f} on average, more than "
+            f"{gate['max_robustness_drop']:.4f}"
+        )
+    if cam := stress["cam"]:
+        flagged = sum(place["flagged"] for place in cam["places"])
+        if flagged * 2 > len(cam["places"]):
+            yield f"{flagged} of {len(cam['places'])} heat maps look beside the lungs"
+        if not cam["is_faithful"]:
+            yield "the hottest places of the heat maps matter no more to the model than any others"
 
 
 def _is_blessed(blessing: Artifact) -> bool:

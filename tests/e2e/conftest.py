@@ -17,6 +17,8 @@ TINY = (
     "train.epochs=6",
     "train.learning_rate=0.003",
     "train.patience=6",
+    "report.robustness_films=4",
+    "report.cam_films=4",
 )
 DONE, REFUSED = 0, 3  # exit codes
 NO_FLOORS = ("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0")

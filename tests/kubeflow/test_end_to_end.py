@@ -20,6 +20,7 @@ CONFIG = configuration.load(
         *("image.size=64", "model.weights=random", "model.width=0.125"),
         *("train.epochs=1", "gate.recall=0", "gate.recall_lower_bound=0"),
         *("gate.precision=0", "gate.max_recall_drop=1"),
+        *("report.robustness_films=2", "report.cam_films=2"),
     ]
 )
 
