@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.ablation.films import Film
 
 ROWS = Path(__file__).with_name("rows.yaml")
-START = Path("configs/kermany.yaml")
+START = Path(__file__).with_name("start.yaml")
 
 
 def main() -> int:
