@@ -11,7 +11,7 @@ export PNEUMONIA_XRAYS ?= $(XRAYS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 LEFT_OUT := $(if $(CHROMIUM),, and not browser)
 
-.PHONY: help setup demo test test-all lint format lock web bench clean
+.PHONY: help setup demo test test-all lint format lock web pretrained bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,10 @@ lock: setup  ## resolve requirements/lock.txt again
 
 web: setup  ## the web page on the served model
 	@$(BIN)/pneumonia web
+
+pretrained: setup  ## train on the public set, write the model that comes with the project
+	@$(BIN)/pneumonia run --data "$(XRAYS)/kermany224" --config configs/kermany.yaml --run kermany
+	@$(BIN)/pneumonia pack --run kermany --made-by "make pretrained XRAYS=folder"
 
 bench: setup  ## the side-by-side measurements, into benchmarks/RESULTS.md (QUICK=1: one round)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--rounds 1)
