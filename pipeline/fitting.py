@@ -21,6 +21,7 @@ from pipeline.operating_point import area_under_roc
 from pipeline.precision import arithmetic
 
 _SCORING_BATCH = 64
+_WARMUP = 0.1  # of all steps: Adam's first, at full size, can switch off block 5's ReLUs for good
 
 _log = logging.getLogger(__name__)
 
@@ -81,9 +82,9 @@ def fit(
 ) -> Fit:
     """Trains the network's top and leaves it with the best epoch's weights.
 
-    Adam with a cosine decay to zero over all epochs. After each epoch everything that the next one
-    depends on is written to `checkpoint`; a run that finds one goes on there and ends with the
-    very weights that an uninterrupted run gets.
+    Adam with a linear warm-up, then a cosine decay to zero. After each epoch everything that the
+    next one depends on is written to `checkpoint`; a run that finds one goes on there and ends with
+    the very weights that an uninterrupted run gets.
 
     Args:
         network: built within the strategy's scope.
@@ -97,9 +98,7 @@ def fit(
     """
     steps = -(-len(train) // config.batch_size)
     with strategy.scope():
-        schedule = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate, steps * config.epochs
-        )
+        schedule = _schedule(config.learning_rate, steps * config.epochs)
         optimizer = keras.optimizers.Adam(schedule)
         optimizer.build(network.top.trainable_variables)
     remove_parts(checkpoint.parent)
@@ -135,6 +134,13 @@ def fit(
         report(epoch)
     network.top.set_weights(state.weights)
     return state
+
+
+def _schedule(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    warm = round(_WARMUP * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warm, warmup_target=rate, warmup_steps=warm
+    )
 
 
 def scorer(network: Network) -> tf.types.experimental.GenericFunction:
