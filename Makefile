@@ -4,8 +4,7 @@ BIN := .venv/bin
 NAME ?= demo
 DATA ?= runs/$(NAME)/xrays
 XRAYS ?= ../shared/xrays
-PORT ?= 8500
-REST_PORT ?= 8501
+FREE_PORTS := python3 -c 'import socket; a, b = (socket.create_server(("127.0.0.1", 0)) for _ in "ab"); print(a.getsockname()[1], b.getsockname()[1])'
 CHROMIUM := $(shell command -v chromium)
 export PNEUMONIA_XRAYS ?= $(XRAYS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -24,10 +23,11 @@ setup: .venv/.complete  ## install the locked packages into .venv
 demo: setup  ## synthetic X-rays (or DATA=dir) to a pushed model, then three X-rays asked of it
 	@$(if $(filter-out runs/$(NAME)/xrays,$(DATA)),true,$(BIN)/pneumonia data synthesize $(DATA))
 	@$(BIN)/pneumonia run --data "$(DATA)" --config configs/demo.yaml --run "$(NAME)"
-	@$(BIN)/pneumonia serve --run "$(NAME)" --port $(PORT) --rest_api_port $(REST_PORT) 2>runs/$(NAME)/server.log & \
+	@set -- $$($(FREE_PORTS)); \
+	 $(BIN)/pneumonia serve --run "$(NAME)" --port $$1 --rest_api_port $$2 2>runs/$(NAME)/server.log & \
 	 server=$$!; trap "kill $$server" EXIT; \
 	 find "$(DATA)" -type f \( -iname '*.jp*g' -o -iname '*.png' \) | sort | sed -n '1p;40p;80p' | tr '\n' '\0' | \
-	 xargs -0 $(BIN)/pneumonia predict --server localhost:$(PORT) --wait 60 --heatmaps runs/$(NAME)/heatmaps && \
+	 xargs -0 $(BIN)/pneumonia predict --server localhost:$$1 --wait 60 --heatmaps runs/$(NAME)/heatmaps && \
 	 echo "heat maps: runs/$(NAME)/heatmaps"
 
 test: setup  ## lint, types and tests
