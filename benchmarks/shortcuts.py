@@ -1,0 +1,104 @@
+"""`python -m benchmarks.shortcuts RUN`: what a run's model looks at, on its own held-out films.
+
+A model that knows pneumonia by its lungs does not mind when the healthy films carry the sick ones'
+sharpness, compression, borders and aspect, and the sick ones theirs; nor a mild fault of a film.
+"""
+
+import argparse
+import io
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from benchmarks.ablation import nuisances
+from benchmarks.ablation.experiment import Score, measure
+from pipeline import features, robustness
+from pipeline.report.split import Split, batches, parsed
+from pipeline.report.stress import sample
+
+_MILD = (1, 2)  # of five strengths
+_FEWER = 200  # films for each corruption
+_HEAD = ("films", "count", "AUC", "sensitivity at 90 %", "sensitivity", "specificity", "ECE")
+
+Change = Callable[[bytes, int], bytes]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a finished run, such as runs/kermany")
+    parser.add_argument("--no-corruptions", action="store_true", help="clean and swapped only")
+    options = parser.parse_args()
+    split = Split(newest(options.run / "artifacts" / "XrayExampleGen" / "examples") / "Split-test")
+    labels = np.array(split.labels())
+    model = tf.saved_model.load(str(newest(options.run / "serving" / "pneumonia")))
+    everything = list(range(len(labels)))
+    fewer = sample(labels, _FEWER, seed=0)
+    changes: list[tuple[str, list[int], Change]] = [
+        ("clean", everything, lambda image, _: image),
+        ("looks swapped", everything, nuisances.swap),
+        ("clean", fewer, lambda image, _: image),
+    ]
+    if not options.no_corruptions:
+        changes += [
+            (f"{name}, strength {strength}", fewer, corruption(name, strength))
+            for name in robustness.CORRUPTIONS
+            for strength in _MILD
+        ]
+    print(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}", flush=True)
+    for name, positions, change in changes:
+        films = ((parsed([r])[features.IMAGE][0]) for r in chosen(split, set(positions)))
+        found = score(model, films, labels[positions], change, name)
+        figures = (found.auc, found.sensitivity_at_90, found.sensitivity, found.specificity)
+        row = " | ".join(f"{figure:.4f}" for figure in (*figures, found.ece))
+        print(f"| {name} | {len(positions)} | {row} |", flush=True)
+    return 0
+
+
+def newest(folder: Path) -> Path:
+    """The highest version or execution in a folder."""
+    return max(
+        (path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
+    )
+
+
+def chosen(split: Split, positions: set[int]) -> Iterator[bytes]:
+    """The records at these positions, in the split's order."""
+    return (record for place, record in enumerate(split.records()) if place in positions)
+
+
+def score(
+    model: Any, films: Iterator[bytes], labels: np.ndarray, change: Change, name: str
+) -> Score:
+    """Asks a SavedModel of changed films; the threshold is its own."""
+    changed = (change(film, int(label)) for film, label in zip(films, labels, strict=True))
+    probabilities, threshold = [], 0.0
+    with tqdm(total=len(labels), desc=name, unit="film", file=sys.stderr, leave=False) as bar:
+        for batch in batches(changed):
+            answer = model.signatures[features.PREDICT_IMAGE](tf.constant(batch))
+            probabilities.append(answer[features.PROBABILITY].numpy())
+            threshold = float(answer[features.THRESHOLD][0])
+            bar.update(len(batch))
+    return measure(np.concatenate(probabilities), labels, threshold)
+
+
+def corruption(name: str, strength: int) -> Change:
+    """A corruption of the robustness report, as a change of an encoded film."""
+
+    def change(image: bytes, _: int) -> bytes:
+        film = np.asarray(Image.open(io.BytesIO(image)).convert("L"))
+        worse = Image.fromarray(robustness.corrupt(film, name, strength))
+        file = io.BytesIO()
+        worse.save(file, "PNG", compress_level=1)
+        return file.getvalue()
+
+    return change
+
+
+if __name__ == "__main__":
+    sys.exit(main())
