@@ -19,6 +19,10 @@ COMMANDS = {
     "predict": ("client.predict_command", "ask a running server about X-rays"),
     "web": ("client.web.command", "open the web page on a running server"),
     "promote": ("pipeline.promote_command", "roll the served model back or forward"),
+    "recalibrate": (
+        "pipeline.recalibrate_command",
+        "fit a pushed model's calibration and threshold to local X-rays",
+    ),
     "pack": ("pipeline.pack_command", "write what training changed of a model, to publish it"),
     "kubeflow": ("kubeflow.command", "compile, submit and follow the pipeline on Kubeflow"),
 }

@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
+from components import versions
 from components.xray_example_gen import fingerprint
 from pipeline import flink, lineage
 from pipeline.baseline import served_model_resolver
 from pipeline.config import Config, dump
-from pipeline.pipeline import create_pipeline
+from pipeline.pipeline import create_pipeline, create_recalibration
 from pipeline.run_folder import RunFolder
 
 
@@ -19,19 +21,42 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
 
     Call it under the folder's lock. Raises what the failing step raised.
     """
+    config = _prepared(config, folder)
+    LocalDagRunner().run(
+        create_pipeline(
+            config,
+            **_places(data_root, folder),
+            cache_dir=str(folder.cache.resolve()),
+            baseline=served_model_resolver(folder.serving.resolve()),
+        )
+    )
+
+
+def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:
+    """As `run`, from the SavedModel of a pushed version instead of from ImageNet's weights."""
+    config = _prepared(config, folder)
+    LocalDagRunner().run(
+        create_recalibration(
+            config,
+            base=base.resolve(),
+            base_sha256=versions.digest(base),
+            **_places(data_root, folder),
+        )
+    )
+
+
+def _prepared(config: Config, folder: RunFolder) -> Config:
     folder.config.write_text(dump(config), encoding="utf-8")
-    config = replace(config, beam=flink.with_job_server(config.beam))
     if folder.metadata.exists():
         lineage.abandon_unfinished(folder.metadata)
-    root = folder.root.resolve()
-    pipeline = create_pipeline(
-        config,
-        data_root=str(data_root.resolve()),
-        data_fingerprint=fingerprint(data_root),
-        pipeline_root=str(root / folder.artifacts.name),
-        serving_dir=str(folder.serving.resolve()),
-        cache_dir=str(folder.cache.resolve()),
-        baseline=served_model_resolver(folder.serving.resolve()),
-        metadata=sqlite_metadata_connection_config(str(folder.metadata)),
-    )
-    LocalDagRunner().run(pipeline)
+    return replace(config, beam=flink.with_job_server(config.beam))
+
+
+def _places(data_root: Path, folder: RunFolder) -> dict[str, Any]:
+    return {
+        "data_root": str(data_root.resolve()),
+        "data_fingerprint": fingerprint(data_root),
+        "pipeline_root": str(folder.root.resolve() / folder.artifacts.name),
+        "serving_dir": str(folder.serving.resolve()),
+        "metadata": sqlite_metadata_connection_config(str(folder.metadata)),
+    }

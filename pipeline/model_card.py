@@ -39,13 +39,15 @@ def build(summary: Mapping[str, Any]) -> Card:
             "Relevant": "age, hospital, exposure, projection, image size and compression",
             "Evaluated": "etiology, image size class and source, in the evaluation report",
         },
+        **_recalibrated(summary),
         "Metrics": {
             "Gate": "recall (a missed pneumonia is the costly error), its lower 95 % bound, "
             "precision",
             "Calibration": summary["config"]["operating_point"]["calibration"],
             "Decision": f"pneumonia from a calibrated probability of {point['threshold']:.4f} on: "
             "the highest threshold that reached a sensitivity of "
-            f"{summary['config']['operating_point']['sensitivity']} on the validation split",
+            f"{summary['config']['operating_point']['sensitivity']} "
+            + ("on the local films" if "recalibration" in summary else "on the validation split"),
         },
         "Training data": {
             "Films, augmented copies included": summary["train"],
@@ -72,6 +74,25 @@ def build(summary: Mapping[str, Any]) -> Card:
     }
 
 
+def _recalibrated(summary: Mapping[str, Any]) -> Card:
+    """What `pneumonia recalibrate` changed; nothing of a model as it was trained."""
+    if "recalibration" not in summary:
+        return {}
+    found = summary["recalibration"]
+    return {
+        "Recalibration": {
+            "Done": summary["recalibrated_at"],
+            "Changed": "calibration, threshold and the heat map's scale; the weights are the "
+            f"base model's, SHA-256 {found['base_sha256']}",
+            "Fitted on": found["fitted_on"],
+            "Judged on": found["judged_on"],
+            "AUC": found["auc"],
+            "Before": found["before"],
+            "After": found["after"],
+        }
+    }
+
+
 def markdown(card: Card) -> str:
     """The card as Markdown, a heading per section and a list item per field."""
     lines = ["# Model card", ""]
@@ -85,6 +106,8 @@ def markdown(card: Card) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    if isinstance(value, tuple | list):
+        return f"({' to '.join(map(_text, value))})"
     if isinstance(value, float):
         return f"{value:.4f}"
     return str(value)

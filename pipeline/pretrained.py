@@ -17,14 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from components import versions
-from pipeline import features, weights
+from pipeline import features, variables, weights
 from pipeline.synthetic import files, film
 from pipeline.synthetic.anatomy import random_anatomy
 
 PACKED: Final = Path(__file__).parent.parent / "pretrained"
 _TENSORS: Final = "trained.npz"
 _MANIFEST: Final = "manifest.json"
-_VARIABLES: Final = "variables"
 _LARGE = 10_000  # values from which on a tensor is stored in float16
 _TOLERANCE = 0.01  # of a probability, between the version and what is unpacked
 
@@ -46,10 +45,8 @@ def pack(version: Path, target: Path, made_by: str) -> None:
     """
     start = _imagenet()
     names = {array.tobytes(): name for name, array in start.arrays.items()}
-    reader = tf.train.load_checkpoint(str(version / _VARIABLES / _VARIABLES))
     shared, trained = {}, {}
-    for key in sorted(reader.get_variable_to_shape_map()):
-        tensor = reader.get_tensor(key)
+    for key, tensor in variables.read(version).items():
         if isinstance(tensor, bytes):  # the object graph
             trained[key] = np.frombuffer(tensor, np.uint8)
         elif name := names.get(tensor.tobytes()):
@@ -58,7 +55,7 @@ def pack(version: Path, target: Path, made_by: str) -> None:
             large = np.size(tensor) >= _LARGE
             trained[key] = np.asarray(tensor, np.float16 if large else np.float32)
     with _replacing_folder(target) as part:
-        ignore = shutil.ignore_patterns(_VARIABLES, versions.RECORD.name, "fingerprint.pb")
+        ignore = shutil.ignore_patterns(versions.RECORD.name, *variables.FILES)
         shutil.copytree(version, part, ignore=ignore, dirs_exist_ok=True)
         np.savez_compressed(part / _TENSORS, allow_pickle=False, **trained)
         manifest = {
@@ -104,22 +101,17 @@ def _write(packed: Path, target: Path) -> None:
             f"{packed}: was packed beside other ImageNet weights than {start.source} gives; "
             "remove them from the cache (PNEUMONIA_CACHE) to fetch them again"
         )
-    tensors = {key: start.arrays[name] for key, name in manifest["shared"].items()}
+    tensors: variables.Tensors = {
+        key: start.arrays[name] for key, name in manifest["shared"].items()
+    }
     with np.load(packed / _TENSORS) as trained:
         for key, array in trained.items():
             bare = array.dtype == np.uint8
-            tensors[key] = np.array(array.tobytes(), object) if bare else array.astype(np.float32)
+            tensors[key] = array.tobytes() if bare else array.astype(np.float32)
     shutil.copytree(
         packed, target, ignore=shutil.ignore_patterns(_TENSORS, _MANIFEST), dirs_exist_ok=True
     )
-    (target / _VARIABLES).mkdir()
-    keys = sorted(tensors)
-    tf.raw_ops.SaveV2(
-        prefix=str(target / _VARIABLES / _VARIABLES),
-        tensor_names=keys,
-        shape_and_slices=[""] * len(keys),
-        tensors=[tf.constant(tensors[key]) for key in keys],
-    )
+    variables.write(target, tensors)
 
 
 def _imagenet() -> weights.Weights:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -53,17 +54,36 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
+    def work() -> None:
+        from pipeline import local_runner
+
+        local_runner.run(config, data, folder)
+
+    return carry_out(folder, data, work)
+
+
+def carry_out(
+    folder: RunFolder,
+    data: Path,
+    work: Callable[[], None],
+    show_more: Callable[[Console], None] = lambda _: None,
+) -> int:
+    """Runs a pipeline's `work` under the folder's lock and says what came of it.
+
+    show_more: prints between the ingest ledger and the verdict. Returns the exit code.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     console = Console()
     began = time.monotonic()
     console.print(f"{folder.root}: X-rays from {data}; full log in {folder.log}", highlight=False)
     with reported(console, folder.log):
         try:
-            from pipeline import local_runner, verdict, verdict_table
+            from pipeline import verdict, verdict_table
             from pipeline.report.publish import publish
 
-            local_runner.run(config, data, folder)
+            work()
             _show_ledger(folder, console)
+            show_more(console)
             outcome = verdict.of_run(folder)
             report = publish(folder)
         except Exception as error:

@@ -30,7 +30,7 @@ def _bounds(verdict: Verdict, overall: Slice) -> Table:
         sign = "≤" if bound.at_most else "≥"
         table.add_row(*_figure(bound.figure), f"{sign} {bound.limit:.4f}", _ok(bound.ok))
     if not verdict.compared:
-        table.add_row("recall drop", "–", "", "no model was served before", "")
+        table.add_row("recall drop", "–", "", "no model to compare with", "")
     if verdict.serving:
         table.add_row("served answers", "", "", "as evaluated", _ok(verdict.serving["ok"]))
     table.add_section()

@@ -113,3 +113,21 @@ def test_a_killed_run_is_finished_by_the_next(tmp_path, films, pneumonia, step):
     ended = pneumonia(tmp_path, *words)
     assert ended.returncode == DONE, ended.stdout + ended.stderr
     assert len(_versions(tmp_path)) == 1
+
+
+@pytest.mark.slow
+def test_recalibrating_pushes_a_version_that_says_so(tmp_path, finished, films, pneumonia):
+    cwd, _ = finished
+    serving = tmp_path / "serving"
+    shutil.copytree(cwd / "runs/default/serving/pneumonia", serving)
+    (trained,) = serving.glob("[0-9]*")
+    words = ("recalibrate", "--data", str(films), "--serving-dir", str(serving))
+    ended = pneumonia(tmp_path, *words, *settings(*NO_FLOORS, *TINY[-2:]))
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
+    assert "before" in ended.stdout
+    _, local = sorted(serving.glob("[0-9]*"), key=lambda path: int(path.name))
+    assert "Recalibration" in (local / "assets.extra/model_card.md").read_text()
+    assert "Recalibration" not in (trained / "assets.extra/model_card.md").read_text()
+    refused = pneumonia(tmp_path, *words, *settings("gate.recall=1", "gate.precision=1"))
+    assert refused.returncode == REFUSED, refused.stdout + refused.stderr
+    assert len(list(serving.glob("[0-9]*"))) == 2

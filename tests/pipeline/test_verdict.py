@@ -114,8 +114,8 @@ def test_a_push_by_an_earlier_run_is_said(version: int | None, said: str) -> Non
 
 
 def test_a_first_run_says_that_there_was_nothing_to_compare_with() -> None:
-    assert "no model was served before" in printed(BLESSED)
-    assert "no model was served before" not in printed(dataclasses.replace(BLESSED, compared=True))
+    assert "no model to compare with" in printed(BLESSED)
+    assert "no model to compare with" not in printed(dataclasses.replace(BLESSED, compared=True))
 
 
 def test_the_verdict_is_valid_json() -> None:

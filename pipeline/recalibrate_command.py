@@ -1,0 +1,125 @@
+"""`pneumonia recalibrate`: fits a pushed model's calibration and threshold to local films."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import config as configuration
+from pipeline import run_folder
+from pipeline.run_command import FAILED, USAGE, carry_out
+from pipeline.run_folder import RUNS, RunBusyError, RunFolder
+
+# Most local films judge: that decides what is pushed, and two numbers need few to be fitted.
+_SPLITS = ("data.test_fraction=0.45", "data.limit_per_class=null")
+_ROWS = ("sensitivity", "specificity", "precision")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with local X-rays")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--run", help="name of the folder under runs/ (default: the latest run)")
+    where.add_argument(
+        "--serving-dir", type=Path, help="folder that holds the versions, instead of a run's"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="set one field of the run's configuration, such as a bound of the gate",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Recalibrates the served version; returns the exit code as `pneumonia run` does."""
+    from components import versions
+
+    try:
+        name, serving, path = _base(args)
+        config = configuration.load(path, [*_SPLITS, *args.set, f"name={name}"])
+    except (FileNotFoundError, configuration.ConfigError) as error:
+        print(f"pneumonia recalibrate: {error}", file=sys.stderr)
+        return USAGE
+    if not args.data.is_dir():
+        print(f"pneumonia recalibrate: --data {args.data}: no such folder", file=sys.stderr)
+        return USAGE
+    if not (there := versions.versions(serving)):
+        print(f"pneumonia recalibrate: {serving} holds no version yet", file=sys.stderr)
+        return USAGE
+    folder = RunFolder(RUNS / name)
+    try:
+        with folder.locked():
+            _serve_from(folder, serving)
+            return _recalibrate(config, serving / str(_trained(serving, there)), args.data, folder)
+    except RunBusyError as error:
+        print(f"pneumonia recalibrate: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _base(args: argparse.Namespace) -> tuple[str, Path, Path | None]:
+    """The new run's name, where the versions lie, and the configuration to start from."""
+    if args.serving_dir:
+        return "recalibrated", args.serving_dir, None
+    found = run_folder.find(args.run)
+    return f"{found.root.name}-recalibrated", found.serving, found.config
+
+
+def _trained(serving: Path, there: list[int]) -> int:
+    """The newest version as it was trained: a second recalibration starts where the first did."""
+    from pipeline import recalibration
+
+    kept = [version for version in there if recalibration.read(serving / str(version)) is None]
+    return (kept or there)[-1]
+
+
+def _serve_from(folder: RunFolder, serving: Path) -> None:
+    """Makes the run's serving folder the given one."""
+    folder.serving.parent.mkdir(exist_ok=True)
+    if folder.serving.is_symlink():
+        folder.serving.unlink()
+    folder.serving.symlink_to(serving.resolve(), target_is_directory=True)
+
+
+def _recalibrate(config: configuration.Config, base: Path, data: Path, folder: RunFolder) -> int:
+    def work() -> None:
+        from pipeline import local_runner
+
+        local_runner.recalibrate(config, base, data, folder)
+
+    return carry_out(folder, data, work, lambda console: _show_change(folder, console))
+
+
+def _show_change(folder: RunFolder, console: Console) -> None:
+    from tfx.utils import path_utils
+
+    from pipeline import lineage, recalibration
+
+    model = lineage.latest_steps(folder.metadata)["Recalibrator"].outputs["model"].uri
+    found = recalibration.read(Path(path_utils.serving_model_path(str(model))))
+    if found is None:
+        return
+    before, after = found["before"], found["after"]
+    fitted, judged = (
+        ", ".join(f"{count} {name}" for name, count in found[part].items())
+        for part in ("fitted_on", "judged_on")
+    )
+    table = Table("", "before", "after", title=f"Fitted on {fitted}; judged on {judged}")
+    for name in _ROWS:
+        table.add_row(
+            name,
+            *(
+                f"{figures[name]:.4f} ({low:.4f} to {high:.4f})"
+                for figures in (before, after)
+                for low, high in [figures[f"{name}_interval"]]
+            ),
+        )
+    table.add_row("threshold", *(f"{figures['threshold']:.4f}" for figures in (before, after)))
+    table.add_row("Brier score", *(f"{figures['brier']:.4f}" for figures in (before, after)))
+    low, high = found["auc_interval"]
+    same = f"{found['auc']:.4f} ({low:.4f} to {high:.4f})"
+    table.add_row("AUC", same, "the same: ranks stay")
+    console.print(table)

@@ -1,0 +1,220 @@
+"""Fits a trained model's calibration and threshold to another hospital's films; its weights stay.
+
+Ranking films is what the weights do; where a probability is high and where the cut lies depends on
+how a hospital takes its films and whom it films. So little has to be learned that a few hundred
+local films are enough.
+"""
+
+import json
+import math
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from scipy import special
+from tqdm import tqdm
+
+from pipeline import features, model_card, operating_point, variables
+from pipeline.config import OperatingPointConfig
+from pipeline.intervals import hanley_mcneil, wilson
+from pipeline.operating_point import OperatingPoint, area_under_roc
+from pipeline.report.split import Split, batches, parsed
+from pipeline.training import SUMMARY
+
+FILE: Final = "recalibration.json"
+_ENOUGH: Final = 20  # films of either class to fit on; with fewer the cut is one film's chance
+_POINT: Final = ("slope", "intercept", "threshold", "heat_scale")
+
+
+class RecalibrationError(ValueError):
+    """The model or the films do not allow it; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What decisions and probabilities are worth on some films.
+
+    threshold: a film is called sick from this probability on. sensitivity, specificity, precision:
+    in [0,1], nan where not defined, each with its 95 % Wilson interval. brier: mean squared error
+    of the probability.
+    """
+
+    threshold: float
+    sensitivity: float
+    sensitivity_interval: tuple[float, float]
+    specificity: float
+    specificity_interval: tuple[float, float]
+    precision: float
+    precision_interval: tuple[float, float]
+    brier: float
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What was changed, and what came of it on local films that it was not fitted on.
+
+    fitted_on: films by class. auc: the same before and after, as ranks stay.
+    """
+
+    base_sha256: str
+    fitted_on: Mapping[str, int]
+    judged_on: Mapping[str, int]
+    auc: float
+    auc_interval: tuple[float, float]
+    before: Figures
+    after: Figures
+
+
+def run(base: Path, splits: Mapping[str, Path], settings: Mapping[str, Any], target: Path) -> None:
+    """Writes the model with a new operating point; Recalibrator calls it.
+
+    Args:
+        base: the SavedModel of a pushed version.
+        splits: folders of raw examples by split. The point is fitted on train and val and judged
+            on test.
+        settings: `operating_point`, plain values of OperatingPointConfig, and `base_sha256`.
+        target: where the SavedModel is written; `recalibration.json` and a new model card below
+            its `assets.extra`.
+
+    Raises:
+        RecalibrationError: the base is no version of this project's, or the films are too few.
+    """
+    summary = _summary(base)
+    model = tf.saved_model.load(str(base))
+    parts = {name: _examined(model, Split(folder), name) for name, folder in splits.items()}
+    margins, labels = (
+        np.concatenate(pair)
+        for pair in zip(parts[features.TRAIN], parts[features.VAL], strict=True)
+    )
+    _check(labels)
+    config = OperatingPointConfig(**settings["operating_point"])
+    # Fitted on calibrated logits, so it comes on top of what the base has.
+    fitted = operating_point.choose(margins, labels, config)
+    old = {name: float(getattr(model, name)) for name in _POINT}
+    point = replace(
+        fitted,
+        slope=fitted.slope * old["slope"],
+        intercept=fitted.slope * old["intercept"] + fitted.intercept,
+    )
+    found = _judged(parts[features.TEST], fitted, old["threshold"], settings, labels)
+    _write(base, point, target)
+    _describe(target / "assets.extra", summary, point, config, found)
+
+
+def figures(probability: np.ndarray, labels: np.ndarray, threshold: float) -> Figures:
+    """The figures of float32[N] probabilities of int64[N] labels, 0 or 1."""
+    called = probability >= np.float32(threshold)
+    hits, spared = int(called[labels == 1].sum()), int((~called[labels == 0]).sum())
+    sick, healthy, alarms = int(labels.sum()), int((labels == 0).sum()), int(called.sum())
+    return Figures(
+        threshold=threshold,
+        sensitivity=hits / sick if sick else math.nan,
+        sensitivity_interval=wilson(hits, sick),
+        specificity=spared / healthy if healthy else math.nan,
+        specificity_interval=wilson(spared, healthy),
+        precision=hits / alarms if alarms else math.nan,
+        precision_interval=wilson(hits, alarms),
+        brier=float(np.mean((probability - labels) ** 2)),
+    )
+
+
+def read(saved_model: Path) -> dict[str, Any] | None:
+    """What `run` noted of a model as plain values; None of one that was never recalibrated."""
+    path = saved_model / "assets.extra" / FILE
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def _summary(base: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((base / "assets.extra" / SUMMARY).read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise RecalibrationError(
+            f"{base}: holds no readable {SUMMARY} ({error}); name a version that 'pneumonia run' "
+            "pushed"
+        ) from error
+
+
+def _examined(model: Any, split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrated logits by place, float32[N,h,w], and labels, int64[N]."""
+    labels = np.array(split.labels())
+    images = (parsed([record])[features.IMAGE][0] for record in split.records())
+    with tqdm(total=len(labels), desc=f"films of {name}", unit="film", file=sys.stderr) as bar:
+        margins = []
+        for batch in batches(images):
+            margins.append(model.examine(tf.constant(batch))[0].numpy())
+            bar.update(len(batch))
+    return np.concatenate(margins), labels
+
+
+def _check(labels: np.ndarray) -> None:
+    normal, sick = np.bincount(labels, minlength=2)
+    if min(normal, sick) < _ENOUGH:
+        raise RecalibrationError(
+            f"{normal} NORMAL and {sick} PNEUMONIA films are left to fit on, which takes at least "
+            f"{_ENOUGH} of each; add films, or lower data.test_fraction"
+        )
+
+
+def _judged(
+    test: tuple[np.ndarray, np.ndarray],
+    fitted: OperatingPoint,
+    old_threshold: float,
+    settings: Mapping[str, Any],
+    fit_labels: np.ndarray,
+) -> Recalibration:
+    margins, labels = test
+    logits = margins.mean(axis=(1, 2))
+    auc = area_under_roc(logits, labels)
+    sick = int(labels.sum())
+    return Recalibration(
+        base_sha256=settings["base_sha256"],
+        fitted_on=_by_class(fit_labels),
+        judged_on=_by_class(labels),
+        auc=auc,
+        auc_interval=hanley_mcneil(auc, sick, len(labels) - sick),
+        before=figures(special.expit(logits), labels, old_threshold),
+        after=figures(fitted.probability(logits), labels, fitted.threshold),
+    )
+
+
+def _by_class(labels: np.ndarray) -> dict[str, int]:
+    return dict(zip(features.CLASSES, np.bincount(labels, minlength=2).tolist(), strict=True))
+
+
+def _write(base: Path, point: OperatingPoint, target: Path) -> None:
+    tensors = variables.read(base)
+    for name in _POINT:
+        tensors[variables.key(name)] = np.array(getattr(point, name), np.float32)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(base, target, ignore=shutil.ignore_patterns("push.json", *variables.FILES))
+    variables.write(target, tensors)
+
+
+def _describe(
+    folder: Path,
+    summary: dict[str, Any],
+    point: OperatingPoint,
+    config: OperatingPointConfig,
+    found: Recalibration,
+) -> None:
+    summary |= {
+        "operating_point": asdict(point),
+        "recalibration": asdict(found),
+        "recalibrated_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    summary["config"]["operating_point"] = asdict(config)
+    card = model_card.build(summary)
+    texts: Sequence[tuple[str, str]] = (
+        (FILE, json.dumps(asdict(found), indent=1)),
+        (SUMMARY, json.dumps(summary, indent=1)),
+        ("model_card.json", json.dumps(card, indent=1)),
+        ("model_card.md", model_card.markdown(card)),
+    )
+    for name, text in texts:
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,138 @@
+"""The steps that every pipeline here shares: what comes before a model, and what judges it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.types import BaseChannel
+
+from components.data_gate import DataGate
+from components.pusher import AtomicPusher
+from components.reporter import Reporter
+from components.serving_check import ServingCheck
+from components.stress_test import StressTest
+from components.xray_example_gen import XrayExampleGen
+from pipeline import evaluation, features
+from pipeline.code_version import code_version
+from pipeline.config import Config, as_dict
+
+SCHEMA = Path(__file__).with_name("schema.pbtxt")
+REPORT_TEMPLATES = Path(__file__).parent / "templates" / "report"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Checked examples: what uses them depends on `gate`."""
+
+    ingest: XrayExampleGen
+    schema: ImportSchemaGen
+    statistics: StatisticsGen
+    validator: ExampleValidator
+    gate: DataGate
+    fingerprint: str
+
+    @property
+    def examples(self) -> BaseChannel:
+        """Raw examples with the splits train, val and test."""
+        return self.ingest.outputs["examples"]
+
+    @property
+    def nodes(self) -> list[BaseNode]:
+        """For the pipeline's list of components."""
+        return [self.ingest, self.schema, self.statistics, self.validator, self.gate]
+
+
+def data(config: Config, data_root: str, fingerprint: str, schema_file: str) -> Data:
+    """From a folder of X-rays to examples that a model can come from."""
+    ingest = XrayExampleGen(
+        input_base=data_root,
+        data_config=json.dumps(as_dict(config.data)),
+        seed=config.seed,
+        fingerprint=fingerprint,
+        code_version=code_version("components.xray_example_gen"),
+    )
+    schema = ImportSchemaGen(schema_file=schema_file)
+    # With the schema, the images' bytes are not counted as if they were words.
+    statistics = StatisticsGen(examples=ingest.outputs["examples"], schema=schema.outputs["schema"])
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    gate = DataGate(
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        code_version=code_version("components.data_gate"),
+    )
+    return Data(ingest, schema, statistics, validator, gate, fingerprint)
+
+
+def release(
+    config: Config,
+    checked: Data,
+    model: BaseChannel,
+    serving_dir: str,
+    baseline: BaseNode | None = None,
+) -> list[BaseNode]:
+    """Judges a model, tries it in a server, pushes it if it passes, and reports.
+
+    baseline: the node whose output `model` is the one served before; None: no comparison.
+    """
+    evaluator = Evaluator(
+        examples=checked.examples,
+        example_splits=[features.TEST],
+        model=model,
+        baseline_model=baseline.outputs["model"] if baseline else None,
+        eval_config=evaluation.eval_config(config.gate),
+    )
+    serving_check = ServingCheck(
+        model=model,
+        examples=checked.examples,
+        split=features.TEST,
+        code_version=code_version("components.serving_check", "serving.__main__"),
+    )
+    serving_check.add_upstream_node(evaluator)
+    pusher = AtomicPusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["infra_blessing"],
+        serving_dir=serving_dir,
+        keep_versions=config.push.keep_versions,
+    )
+    stress_test = StressTest(
+        model=model,
+        examples=checked.examples,
+        test_fn="pipeline.report.stress.run",
+        settings=json.dumps(
+            {
+                "robustness_films": config.report.robustness_films,
+                "cam_films": config.report.cam_films,
+                "seed": config.seed,
+            }
+        ),
+        split=features.TEST,
+        code_version=code_version("components.stress_test", "pipeline.report.stress"),
+    )
+    # No fault of what follows may hold a blessed model back.
+    stress_test.add_upstream_node(pusher)
+    reporter = Reporter(
+        report_fn="pipeline.report.page.write",
+        config=json.dumps(as_dict(config)),
+        data_version=checked.fingerprint,
+        code_version=code_version(
+            "components.reporter", "pipeline.report.page", files=sorted(REPORT_TEMPLATES.iterdir())
+        ),
+        examples=checked.examples,
+        ingest_report=checked.ingest.outputs["ingest_report"],
+        statistics=checked.statistics.outputs["statistics"],
+        data_summary=checked.gate.outputs["data_summary"],
+        model=model,
+        evaluation=evaluator.outputs["evaluation"],
+        blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["infra_blessing"],
+        stress_test=stress_test.outputs["findings"],
+    )
+    return [evaluator, serving_check, pusher, stress_test, reporter]

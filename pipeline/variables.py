@@ -1,0 +1,36 @@
+"""A SavedModel's variables, read and written without its graph."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+
+Tensors = dict[str, np.ndarray | bytes]
+
+_FOLDER: Final = "variables"
+# What is no longer true of a SavedModel whose variables are written anew.
+FILES: Final = (_FOLDER, "fingerprint.pb")
+
+
+def read(saved_model: Path) -> Tensors:
+    """Every tensor by its key; the object graph as bytes."""
+    reader = tf.train.load_checkpoint(str(saved_model / _FOLDER / _FOLDER))
+    return {key: reader.get_tensor(key) for key in sorted(reader.get_variable_to_shape_map())}
+
+
+def write(saved_model: Path, tensors: Tensors) -> None:
+    """Writes the tensors where a SavedModel without variables lies."""
+    (saved_model / _FOLDER).mkdir()
+    keys = sorted(tensors)
+    tf.raw_ops.SaveV2(
+        prefix=str(saved_model / _FOLDER / _FOLDER),
+        tensor_names=keys,
+        shape_and_slices=[""] * len(keys),
+        tensors=[tf.constant(tensors[key]) for key in keys],
+    )
+
+
+def key(name: str) -> str:
+    """The key of a variable that is an attribute of the saved object."""
+    return f"{name}/.ATTRIBUTES/VARIABLE_VALUE"
