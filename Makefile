@@ -56,11 +56,11 @@ pretrained: setup  ## train on the public set, write the model that comes with t
 	@$(BIN)/pneumonia run --data "$(XRAYS)/kermany224" --config configs/kermany.yaml --run kermany
 	@$(BIN)/pneumonia pack --run kermany --made-by "make pretrained XRAYS=folder"
 
-bench: setup  ## the side-by-side measurements, into benchmarks/RESULTS.md (QUICK=1: one round)
-	@$(BIN)/python -m benchmarks $(if $(QUICK),--rounds 1)
+bench: setup  ## the side-by-side measurements, into benchmarks/RESULTS.md (QUICK=1: a rehearsal)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 bench-%: setup
-	@$(BIN)/python -m benchmarks $* $(if $(QUICK),--rounds 1)
+	@$(BIN)/python -m benchmarks $* $(if $(QUICK),--quick)
 
 clean:  ## remove the runs and the tools' caches, not .venv
 	@rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -7,12 +7,18 @@ import platform
 import re
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 BENCHMARKS = {
+    "training": "From image files to best weights, beside plain Keras",
+    "inference": "What an answer costs, in each form the model can take",
     "serving": "The embedded server, beside direct calls and beside FastAPI",
+    "evaluation": "TFMA's Evaluator, beside a plain loop",
+    "ingest": "Reading, preparing and augmenting, beside one tf.data loop",
+    "fixed": "What a run of 60 films and a command cost beside the arithmetic",
     "scaling": "What each step of a run costs as the films grow in number",
 }
 TITLE = "# Measurements\n\nOnly ratios within one run compare; the machines are shared.\n"
@@ -21,18 +27,20 @@ TITLE = "# Measurements\n\nOnly ratios within one run compare; the machines are 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}; default: all")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a rehearsal; nothing is recorded")
     options = parser.parse_args()
     unknown = set(options.names) - BENCHMARKS.keys()
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there is {', '.join(BENCHMARKS)}")
     for name in options.names or BENCHMARKS:
-        command = ["-m", f"benchmarks.{name}", "--rounds", str(options.rounds)]
+        command = ["-m", f"benchmarks.{name}", *(["--quick"] if options.quick else [])]
+        began = time.monotonic()
         done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
         if done.returncode:
             return done.returncode
-        print(done.stdout)
-        record(name, f"python {' '.join(command)}", done.stdout)
+        print(f"{name}, {time.monotonic() - began:.0f} s\n\n{done.stdout}", flush=True)
+        if not options.quick:
+            record(name, f"python {' '.join(command)}", done.stdout)
     return 0
 
 

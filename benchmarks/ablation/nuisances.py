@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 Values = NDArray[np.float64]
+Box = tuple[int, int, int, int]  # left, upper, right, lower
 
 # The aspects are 1.23 and 1.52: half of the step is squeezed, half is cropped.
 _ASPECT = 1.1
@@ -78,9 +79,9 @@ def _with_border(film: Image.Image) -> Image.Image:
     return ImageOps.pad(inner, film.size, color=0)
 
 
-def _centred(width: int, height: int, inner_width: float, inner_height: float) -> tuple[int, ...]:
+def _centred(width: int, height: int, inner_width: float, inner_height: float) -> Box:
     left, top = (width - inner_width) / 2, (height - inner_height) / 2
-    return tuple(round(edge) for edge in (left, top, width - left, height - top))
+    return round(left), round(top), round(width - left), round(height - top)
 
 
 def _resampled(film: Image.Image, share: float) -> Image.Image:
@@ -90,7 +91,7 @@ def _resampled(film: Image.Image, share: float) -> Image.Image:
 
 def _values(change: Callable[[Values], Values], film: Image.Image) -> Image.Image:
     values = change(np.asarray(film, np.float64) / 255)
-    return Image.fromarray(np.uint8(np.round(np.clip(values, 0, 1) * 255)))
+    return Image.fromarray(np.round(np.clip(values, 0, 1) * 255).astype(np.uint8))
 
 
 _FAULTS: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] = (

@@ -4,31 +4,19 @@
 table and draws docs/images/scaling.png.
 """
 
-import argparse
-import re
-import subprocess
-import sys
 import tempfile
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import psutil
 from PIL import Image
+
+from benchmarks import options, product
 
 PLOT = Path("docs/images/scaling.png")
 FACTORS = (1, 4, 16)
-SETTINGS = (
-    "image.size=64",
-    "model.weights=random",
-    "model.width=0.125",
-    "train.epochs=2",
-    "gate.recall=0",
-    "gate.recall_lower_bound=0",
-    "gate.precision=0",
-)
+SETTINGS = (*product.THIN, *product.NO_GATE, *product.NO_REPORT, "train.epochs=2")
 STEPS = (
     "XrayExampleGen",
     "StatisticsGen",
@@ -38,30 +26,25 @@ STEPS = (
     "Evaluator",
     "ServingCheck",
 )
-DONE = re.compile(r"✓ (\w+) ([\d.]+) s")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cost:
     """One run's seconds, peak MB of all its processes, and MB written, by step."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    peak: dict[str, float] = field(default_factory=dict)
-    written: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float]
+    peak: dict[str, float]
+    written: dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--films", type=int, default=1000, help="at 1x (default: 1000)")
-    parser.add_argument("--workers", type=int, default=1, help="processes of the direct runner")
-    parser.add_argument("--rounds", type=int, help="ignored: the slope is over three sizes")
-    options = parser.parse_args()
+    smallest = 60 if options.quick(__doc__) else 1000
     costs = {}
     for factor in FACTORS:
         with tempfile.TemporaryDirectory() as folder:
-            films = options.films * factor
+            films = smallest * factor
             write_films(Path(folder) / "xrays", films)
-            costs[films] = measured(Path(folder), options.workers)
+            costs[films] = measured(Path(folder))
     print(table(costs))
     draw(costs)
 
@@ -78,47 +61,14 @@ def write_films(folder: Path, count: int) -> None:
         film.save(path, quality=80)
 
 
-def measured(folder: Path, workers: int) -> Cost:
-    settings = [word for value in SETTINGS for word in ("--set", value)]
-    run = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "cli", "run", "--data", "xrays", *settings),
-            *("--set", f"beam.workers={workers}"),
-        ],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    cost, now, over = Cost(), [""], threading.Event()
-    watch = threading.Thread(target=watch_memory, args=(run.pid, cost.peak, now, over))
-    watch.start()
-    for line in run.stdout or ():
-        if line.strip() in STEPS:
-            now[0] = line.strip()
-        elif found := DONE.search(line):
-            cost.seconds[found[1]] = float(found[2])
-            now[0] = ""
-    over.set()
-    watch.join()
-    if run.wait():
-        raise SystemExit(f"the run failed, exit code {run.returncode}")
-    for step in STEPS:
-        files = (folder / "runs/default/artifacts" / step).rglob("*")
-        cost.written[step] = sum(f.stat().st_size for f in files if f.is_file()) / 1e6
-    return cost
-
-
-def watch_memory(pid: int, peak: dict[str, float], step: list[str], over: threading.Event) -> None:
-    """Keeps the largest sum of resident memory, in MB, of the run's processes in each step."""
-    while not over.wait(0.2):
-        try:
-            root = psutil.Process(pid)
-            resident = sum(p.memory_info().rss for p in [root, *root.children(recursive=True)])
-        except psutil.NoSuchProcess:
-            continue
-        if step[0]:
-            peak[step[0]] = max(peak.get(step[0], 0), resident / 1e6)
+def measured(folder: Path) -> Cost:
+    cost = product.run(folder, folder / "xrays", SETTINGS)
+    artifacts = folder / "runs" / product.RUN / "artifacts"
+    written = {
+        step: sum(f.stat().st_size for f in (artifacts / step).rglob("*") if f.is_file()) / 1e6
+        for step in STEPS
+    }
+    return Cost(cost.seconds, cost.peak, written)
 
 
 def table(costs: dict[int, Cost]) -> str:

@@ -4,7 +4,6 @@ Prints a table for RESULTS.md. Everything is measured in turns in one run, so th
 moods hit all alike; the ratios are what counts.
 """
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -18,28 +17,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks import options
 from benchmarks.serving.servers import Direct, Embedded, Peer
 
 CLIENTS = 4
+Together = tuple[float, float, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of 20 calls (default: 5)")
-    parser.add_argument("--no-peer", action="store_true", help="leave FastAPI out")
-    options = parser.parse_args()
+    rounds = 1 if options.quick(__doc__) else 5
     print("| measure | direct | embedded | FastAPI | embedded / direct | embedded / FastAPI |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for measure, values in measures(Path(folder), options.rounds, not options.no_peer):
+        for measure, values in measures(Path(folder), rounds):
             print(row(measure, values), flush=True)
 
 
-def measures(
-    folder: Path, rounds: int, with_peer: bool
-) -> Iterator[tuple[str, tuple[float, float, float | None]]]:
+def measures(folder: Path, rounds: int) -> Iterator[tuple[str, Together]]:
     image = write_image(folder / "xray.jpg")
-    kinds = [Direct, Embedded, *([Peer] if with_peer else [])]
+    kinds = [Direct, Embedded, Peer]
     light, heavy = (export(folder / kind / "1", kind) for kind in ("light", "vgg16"))
 
     parties: list[Any] = [kind(heavy, image) for kind in kinds]
@@ -83,15 +79,15 @@ def throughput(party: Any, calls: int) -> float:
     return calls / (time.perf_counter() - start)
 
 
-def together(values: Any) -> tuple[float, float, float | None]:
-    direct, embedded, *peer = values
-    return direct, embedded, peer[0] if peer else None
-
-
-def row(measure: str, values: tuple[float, float, float | None]) -> str:
+def together(values: Any) -> Together:
     direct, embedded, peer = values
-    beside = [f"{peer:.1f}", f"{embedded / peer:.2f}"] if peer else ["-", "-"]
-    cells = [f"{direct:.1f}", f"{embedded:.1f}", beside[0], f"{embedded / direct:.2f}", beside[1]]
+    return direct, embedded, peer
+
+
+def row(measure: str, values: Together) -> str:
+    direct, embedded, peer = values
+    cells = [f"{value:.1f}" for value in values]
+    cells += [f"{embedded / direct:.2f}", f"{embedded / peer:.2f}"]
     return f"| {measure} | {' | '.join(cells)} |"
 
 

@@ -15,7 +15,10 @@ import requests
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from benchmarks import packages
+
 PATIENCE = 120.0
+_FASTAPI = ("fastapi==0.115.*", "uvicorn==0.34.*", "python-multipart==0.0.20")
 
 
 class Direct:
@@ -59,7 +62,8 @@ class Embedded:
             ],
             stderr=subprocess.DEVNULL,
         )
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self.address = f"127.0.0.1:{port}"
+        self._channel = grpc.insecure_channel(self.address)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._image = image.read_bytes()
         grpc.channel_ready_future(self._channel).result(PATIENCE)
@@ -92,10 +96,7 @@ class Peer:
     """FastAPI around the SavedModel, asked over HTTP; its packages go into a folder of its own."""
 
     def __init__(self, model: Path, image: Path) -> None:
-        self._packages = tempfile.mkdtemp()
-        installer = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target"]
-        packages = ["fastapi==0.115.*", "uvicorn==0.34.*", "python-multipart==0.0.20"]
-        subprocess.run([*installer, self._packages, *packages], check=True)
+        self._packages = packages.install(Path(tempfile.mkdtemp()), *_FASTAPI)
         port = free_port()
         environment = {**os.environ, "SAVED_MODEL": str(model), "PORT": str(port)}
         # After the interpreter's own folders, so that only what is missing comes from there.

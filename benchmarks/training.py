@@ -1,0 +1,155 @@
+"""`python -m benchmarks.training`: from image files to best weights, beside plain Keras.
+
+Both see the same films in the same splits, freeze blocks 1 to 4 and train block 5 and the head for
+five epochs. The clock runs from the start of the process to the best weights, imports and all.
+"""
+
+import sys
+import tempfile
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import films, options, product
+from benchmarks.process import Observed
+from pipeline import features
+from pipeline.intervals import hanley_mcneil
+from pipeline.operating_point import area_under_roc
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Seconds to the best weights, peak MB, and AUC on the held-out films with its interval."""
+
+    seconds: float
+    peak: float
+    auc: float
+    interval: tuple[float, float]
+
+
+def main() -> None:
+    quick = options.quick(__doc__)
+    with tempfile.TemporaryDirectory() as scratch:
+        print(measured(Path(scratch), quick))
+
+
+def measured(folder: Path, quick: bool) -> str:
+    train, test, epochs = (60, 40, 1) if quick else (1110, 400, 5)
+    own: tuple[str, ...] = (f"train.epochs={epochs}", "train.patience=5")
+    alike = (*product.NO_AUGMENTATION, *own)
+    data = films.lay_out(folder / "xrays", train, test)
+    rows: list[tuple[str, ...]] = []
+
+    def ours(name: str, where: str, settings: tuple[str, ...], beside: Trained | None) -> None:
+        cost = product.run(folder / where, data, settings, until="Trainer")
+        show(name, Trained(cost.total, max(cost.peak.values()), *judged(folder / where)), beside)
+
+    def show(name: str, trained: Trained, beside: Trained | None) -> None:
+        low, high = trained.interval
+        ratio = f"{beside.seconds / trained.seconds:.2f}" if beside else "1"
+        auc = f"{trained.auc:.4f} ({low:.3f}–{high:.3f})"
+        rows.append((name, f"{trained.seconds:.0f}", ratio, auc, f"{trained.peak:.0f}"))
+        print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
+
+    ingest = product.run(folder / "split", data, alike, until="XrayExampleGen")
+    assert "XrayExampleGen" in ingest.seconds
+    examples = product.artifact(folder / "split", "XrayExampleGen", "examples")
+    split = films.as_split(examples, data, folder / "split-xrays")
+
+    peer = plain_keras(split, folder / "peer", epochs)
+    show("plain Keras", peer, None)
+    ours("this pipeline", "alike", alike, peer)
+    ours("again with another learning rate", "alike", (*alike, "train.learning_rate=2e-4"), peer)
+    ours("float32 throughout", "float32", (*alike, "train.precision=float32"), peer)
+    ours(
+        "block5_conv3 and head alone",
+        "conv3",
+        (*alike, "model.first_trainable=block5_conv3"),
+        peer,
+    )
+    ours(
+        "head alone",
+        "head",
+        (*alike, "model.first_trainable=head", "train.learning_rate=0.001"),
+        peer,
+    )
+    augmented = plain_keras(split, folder / "peer-augmented", epochs, "--augment")
+    show("plain Keras, its own augmentation", augmented, None)
+    ours("this pipeline, its own augmentation", "augmented", own, augmented)
+
+    counts = " / ".join(str(len(list((split / name).rglob("*.*")))) for name in features.SPLITS)
+    head = ("training", "s", "plain Keras / this", "AUC on held-out patients", "peak MB")
+    return (
+        f"Films for training / validation / held out: {counts}.\n\n"
+        f"{options.table(head, rows)}\n\n{disk(folder / 'alike')}"
+    )
+
+
+def plain_keras(split: Path, folder: Path, epochs: int, *flags: str) -> Trained:
+    folder.mkdir()
+    scores = folder / "scores.npz"
+    command = [sys.executable, "-m", "benchmarks.peers.plain_keras", str(split), str(scores)]
+    command += [f"--epochs={epochs}"]
+    observed = Observed([*command, *flags], Path.cwd(), folder / "stderr.log")
+    seconds = peak = 0.0
+    for line in observed.lines():
+        if line == "trained":
+            seconds, peak = observed.seconds, observed.peak
+    if observed.wait():
+        raise SystemExit(f"plain Keras failed: {(folder / 'stderr.log').read_text()[-2000:]}")
+    with np.load(scores) as found:
+        return Trained(seconds, peak, *auc(found["probability"], found["labels"]))
+
+
+def judged(folder: Path) -> tuple[float, tuple[float, float]]:
+    """The AUC of the run's model on its test split."""
+    import tensorflow as tf
+
+    from pipeline.report.split import Split, batches, parsed
+
+    examples = product.artifact(folder, "XrayExampleGen", "examples")
+    split = Split(examples / f"Split-{features.TEST}")
+    model = tf.saved_model.load(
+        str(product.artifact(folder, "Trainer", "model") / "Format-Serving")
+    )
+    images = (parsed([record])[features.IMAGE][0] for record in split.records())
+    answers = [
+        model.signatures[features.PREDICT_IMAGE](tf.constant(batch))[features.PROBABILITY].numpy()
+        for batch in batches(images)
+    ]
+    return auc(np.concatenate(answers), np.array(split.labels()))
+
+
+def auc(probability: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float, float]]:
+    area = area_under_roc(probability, labels)
+    sick = int(labels.sum())
+    return area, hanley_mcneil(area, sick, len(labels) - sick)
+
+
+def disk(folder: Path) -> str:
+    """What a version and a film's features take, and what packing the features would save."""
+    model = product.artifact(folder, "Trainer", "model") / "Format-Serving"
+    version = sum(path.stat().st_size for path in model.rglob("*") if path.is_file()) / 1e6
+    shard = max(
+        (folder / "runs" / product.RUN / "cache").rglob("*.npy"), key=lambda p: p.stat().st_size
+    )
+    content, count = shard.read_bytes(), len(np.load(shard, mmap_mode="r"))
+    began = time.perf_counter()
+    packed = zlib.compress(content, 1)
+    packing = time.perf_counter() - began
+    began = time.perf_counter()
+    zlib.decompress(packed)
+    unpacking = time.perf_counter() - began
+    return (
+        f"A version takes {version:.1f} MB. A film's features take "
+        f"{len(content) / count / 1e3:.0f} kB; packed by zlib (level 1) "
+        f"{len(packed) / len(content):.0%} of it, for {1e3 * packing / count:.0f} ms of packing "
+        f"and {1e3 * unpacking / count:.1f} ms of unpacking a film and epoch."
+    )
+
+
+if __name__ == "__main__":
+    main()
