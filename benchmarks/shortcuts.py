@@ -1,4 +1,4 @@
-"""`python -m benchmarks.shortcuts RUN`: what a run's model looks at, on its own held-out films.
+"""`python -m benchmarks.shortcuts`: what a run's model looks at, on its own held-out films.
 
 A model that knows pneumonia by its lungs does not mind when the healthy films carry the sick ones'
 sharpness, compression, borders and aspect, and the sick ones theirs; nor a mild fault of a film.
@@ -31,8 +31,10 @@ Change = Callable[[bytes, int], bytes]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of a finished run, such as runs/kermany")
-    parser.add_argument("--no-corruptions", action="store_true", help="clean and swapped only")
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/kermany"), help="folder of a finished run"
+    )
+    parser.add_argument("--quick", action="store_true", help="clean and swapped only")
     options = parser.parse_args()
     split = Split(newest(options.run / "artifacts" / "XrayExampleGen" / "examples") / "Split-test")
     labels = np.array(split.labels())
@@ -44,7 +46,7 @@ def main() -> int:
         ("looks swapped", everything, nuisances.swap),
         ("clean", fewer, lambda image, _: image),
     ]
-    if not options.no_corruptions:
+    if not options.quick:
         changes += [
             (f"{name}, strength {strength}", fewer, corruption(name, strength))
             for name in robustness.CORRUPTIONS

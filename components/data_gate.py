@@ -1,7 +1,7 @@
 """Stops a run whose data cannot train or judge a model, before any image is transformed."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from tfx.types.artifact import Artifact
 from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics
 from tfx.utils import io_utils
 
+from components import data_shift
 from pipeline import features
+from pipeline.intervals import wilson
 
 Artifacts = dict[str, list[Artifact]]
 
@@ -41,6 +43,15 @@ class SplitSummary:
     classes: dict[str, int]  # examples by class name
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What stops a run: shift.stop_label, shift.stop_loss, gate.recall_lower_bound."""
+
+    stop_label: float = 1.0
+    stop_loss: float = 1.0
+    recall_lower_bound: float = 0.0
+
+
 class DataSummary(Artifact):
     """`data_summary.json`: examples by class and patients of each split, and warnings."""
 
@@ -50,10 +61,15 @@ class DataSummary(Artifact):
 class DataGateSpec(ComponentSpec):
     """What DataGate reads, writes and is told."""
 
-    PARAMETERS = {"code_version": component_spec.ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "limits": component_spec.ExecutionParameter(type=str),
+        "code_version": component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {
         "statistics": component_spec.ChannelParameter(type=ExampleStatistics),
         "anomalies": component_spec.ChannelParameter(type=ExampleAnomalies),
+        "test_shift": component_spec.ChannelParameter(type=ExampleAnomalies),
+        "data_shift": component_spec.ChannelParameter(type=ExampleAnomalies, optional=True),
     }
     OUTPUTS = {"data_summary": component_spec.ChannelParameter(type=DataSummary)}
 
@@ -69,7 +85,13 @@ class Executor(base_executor.BaseExecutor):
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
         splits = {name: _summary(statistics, name) for name in features.SPLITS}
         found = {name: _anomalies(anomalies, name) for name in _split_names(anomalies)}
-        warnings = check(splits, found)
+        shifts = [
+            data_shift.read(artifact, before)
+            for key, before in (("test_shift", False), ("data_shift", True))
+            for artifact in input_dict.get(key, ())
+        ]
+        limits = Limits(**json.loads(exec_properties["limits"]))
+        warnings = check(splits, found, shifts, limits)
         summary = {
             "splits": {name: asdict(split) for name, split in splits.items()},
             "warnings": warnings,
@@ -79,7 +101,11 @@ class Executor(base_executor.BaseExecutor):
 
 
 class DataGate(base_component.BaseComponent):
-    """Fails unless every split has both classes and ExampleValidator found no error.
+    """Fails unless the data can train a model and judge it.
+
+    Every split must have both classes, ExampleValidator must have found no error, the classes'
+    shares must not differ wildly between train and test, not too many of the last run's films may
+    be missing, and the test split must be large enough for the gate's bound to be reached at all.
 
     Make what must not see bad data depend on it: `transform.add_upstream_node(data_gate)`. The
     output `data_summary` is for reports.
@@ -89,19 +115,31 @@ class DataGate(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
-        self, statistics: BaseChannel, anomalies: BaseChannel, code_version: str = ""
+        self,
+        statistics: BaseChannel,
+        anomalies: BaseChannel,
+        test_shift: BaseChannel,
+        data_shift: BaseChannel | None = None,
+        limits: Limits = Limits(),
+        code_version: str = "",
     ) -> None:
         """Wires the component.
 
         Args:
             statistics: of the raw examples, with the splits train, val and test.
             anomalies: what ExampleValidator found in them.
+            test_shift: what DistributionValidator found between the splits test and train.
+            data_shift: what it found between these data and the last run's; None: not compared.
+            limits: what the data must keep to.
             code_version: fingerprint of the sources; part of the cache key.
         """
         super().__init__(
             spec=DataGateSpec(
                 statistics=statistics,
                 anomalies=anomalies,
+                test_shift=test_shift,
+                data_shift=data_shift,
+                limits=json.dumps(asdict(limits)),
                 code_version=code_version,
                 data_summary=Channel(type=DataSummary),
             )
@@ -109,29 +147,48 @@ class DataGate(base_component.BaseComponent):
 
 
 def check(
-    splits: Mapping[str, SplitSummary], anomalies: Mapping[str, anomalies_pb2.Anomalies]
+    splits: Mapping[str, SplitSummary],
+    anomalies: Mapping[str, anomalies_pb2.Anomalies],
+    shifts: Sequence[data_shift.Findings] = (),
+    limits: Limits = Limits(),
 ) -> list[str]:
     """Decides whether the data may be used.
 
     Args:
         splits: what each split holds.
         anomalies: what ExampleValidator found in each split.
+        shifts: what DistributionValidator found.
+        limits: beyond which the data are refused.
 
     Returns:
-        ExampleValidator's warnings, which stop nothing.
+        ExampleValidator's and DistributionValidator's warnings, which stop nothing.
 
     Raises:
         DataError: in one line, all that is wrong: empty splits, missing classes, anomalies of
-            severity ERROR.
+            severity ERROR, shifts and losses beyond the limits, too few sick films to judge by.
     """
     problems = [problem for name, split in splits.items() for problem in _lacks(name, split)]
     problems += [
         f"{error}; repair what wrote the examples, or pipeline/schema.pbtxt if they are right"
         for error in _listed(anomalies, anomalies_pb2.AnomalyInfo.ERROR)
     ]
+    problems += data_shift.problems(shifts, limits.stop_label, limits.stop_loss)
+    problems += _unreachable(splits[features.TEST], limits.recall_lower_bound)
     if problems:
         raise DataError("the data cannot be used: " + ". ".join(problems))
-    return _listed(anomalies, anomalies_pb2.AnomalyInfo.WARNING)
+    return _listed(anomalies, anomalies_pb2.AnomalyInfo.WARNING) + data_shift.warnings(shifts)
+
+
+def _unreachable(test: SplitSummary, bound: float) -> Iterable[str]:
+    """The gate asks more than a model that misses nobody could prove on so few films."""
+    name, sick = features.CLASSES[1], test.classes[features.CLASSES[1]]
+    best, _ = wilson(sick, sick)
+    if sick and best < bound:
+        yield (
+            f"the split 'test' has {sick} {name}: even a model that finds them all has a recall "
+            f"lower bound of {best:.2f}, and gate.recall_lower_bound asks for {bound:.2f}; add "
+            f"{name} films to test (or raise data.test_fraction), or lower the bound"
+        )
 
 
 def _lacks(name: str, split: SplitSummary) -> Iterable[str]:

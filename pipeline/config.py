@@ -36,6 +36,18 @@ class DataConfig:
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
+class ShiftConfig:
+    """How far data may differ from data before somebody is told, or the run stops.
+
+    Divergences are Jensen and Shannon's, in bits: 0 alike, 1 nothing in common.
+    """
+
+    warn: Share = 0.2  # label, etiology, file format, height, width: test from train, now from then
+    stop_label: Share = 0.3  # of the classes' shares: somebody mixed up labels or folders
+    stop_loss: Share = 0.5  # of the last run's films that are not there any more
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
 class ImageConfig:
     """What preprocessing makes of an X-ray, in training and serving alike."""
 
@@ -145,6 +157,7 @@ class Config:
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "default"
     seed: int = 20
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    shift: ShiftConfig = dataclasses.field(default_factory=ShiftConfig)
     image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)

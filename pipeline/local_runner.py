@@ -9,7 +9,7 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components import versions
 from components.xray_example_gen import fingerprint
-from pipeline import flink, lineage
+from pipeline import data_shift, flink, lineage
 from pipeline.baseline import served_model_resolver
 from pipeline.config import Config, dump
 from pipeline.pipeline import create_pipeline, create_recalibration
@@ -28,6 +28,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
             **_places(data_root, folder),
             cache_dir=str(folder.cache.resolve()),
             baseline=served_model_resolver(folder.serving.resolve()),
+            last_run=data_shift.last_run_resolver,
         )
     )
 

@@ -29,6 +29,7 @@ def create_pipeline(
     serving_dir: str,
     cache_dir: str | None = None,
     baseline: Callable[[BaseChannel], BaseNode] | None = None,
+    last_run: Callable[[BaseChannel], BaseNode] | None = None,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
     schema_file: str = str(steps.SCHEMA),
 ) -> Pipeline:
@@ -43,10 +44,12 @@ def create_pipeline(
         cache_dir: where features and checkpoints outlive an interrupted Trainer; None: they do not.
         baseline: makes, of the candidate's channel, the node whose output `model` is the model
             served before; None: no comparison.
+        last_run: makes, of the statistics' channel, the node whose output `before` are the
+            statistics of the last run's data; None: no comparison.
         metadata: ML Metadata's connection, where the runner does not bring its own.
         schema_file: the schema, as the machine that runs the steps finds it.
     """
-    checked = steps.data(config, data_root, data_fingerprint, schema_file)
+    checked = steps.data(config, data_root, data_fingerprint, schema_file, last_run)
     transform = _transform(config, checked.examples, checked.schema.outputs["schema"])
     transform.add_upstream_node(checked.gate)
     augmenter = Augmenter(

@@ -1,6 +1,7 @@
 """The steps that every pipeline here shares: what comes before a model, and what judges it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,13 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
-from components.data_gate import DataGate
+from components.data_gate import DataGate, Limits
 from components.pusher import AtomicPusher
 from components.reporter import Reporter
 from components.serving_check import ServingCheck
 from components.stress_test import StressTest
 from components.xray_example_gen import XrayExampleGen
-from pipeline import evaluation, features
+from pipeline import data_shift, evaluation, features
 from pipeline.code_version import code_version
 from pipeline.config import Config, as_dict
 
@@ -33,6 +34,7 @@ class Data:
     schema: ImportSchemaGen
     statistics: StatisticsGen
     validator: ExampleValidator
+    shifts: tuple[BaseNode, ...]
     gate: DataGate
     fingerprint: str
 
@@ -44,11 +46,22 @@ class Data:
     @property
     def nodes(self) -> list[BaseNode]:
         """For the pipeline's list of components."""
-        return [self.ingest, self.schema, self.statistics, self.validator, self.gate]
+        checks = (self.statistics, self.validator, *self.shifts, self.gate)
+        return [self.ingest, self.schema, *checks]
 
 
-def data(config: Config, data_root: str, fingerprint: str, schema_file: str) -> Data:
-    """From a folder of X-rays to examples that a model can come from."""
+def data(
+    config: Config,
+    data_root: str,
+    fingerprint: str,
+    schema_file: str,
+    last_run: Callable[[BaseChannel], BaseNode] | None = None,
+) -> Data:
+    """From a folder of X-rays to examples that a model can come from.
+
+    last_run: makes, of the statistics' channel, the node whose output `before` are the statistics
+    of the last run's data; None: no comparison.
+    """
     ingest = XrayExampleGen(
         input_base=data_root,
         data_config=json.dumps(as_dict(config.data)),
@@ -62,12 +75,24 @@ def data(config: Config, data_root: str, fingerprint: str, schema_file: str) -> 
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
+    found = statistics.outputs["statistics"]
+    test_shift = data_shift.of_test(found, config.shift)
+    shifts: list[BaseNode] = [test_shift]
+    if last_run:
+        before = last_run(found)
+        since = data_shift.since_last_run(found, before.outputs[data_shift.BEFORE], config.shift)
+        shifts += [before, since]
     gate = DataGate(
-        statistics=statistics.outputs["statistics"],
+        statistics=found,
         anomalies=validator.outputs["anomalies"],
+        test_shift=test_shift.outputs["anomalies"],
+        data_shift=shifts[-1].outputs["anomalies"] if last_run else None,
+        limits=Limits(
+            config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound
+        ),
         code_version=code_version("components.data_gate"),
     )
-    return Data(ingest, schema, statistics, validator, gate, fingerprint)
+    return Data(ingest, schema, statistics, validator, tuple(shifts), gate, fingerprint)
 
 
 def release(

@@ -25,7 +25,7 @@ _SIZES = (features.WIDTH, features.HEIGHT)
 class Data:
     """What the data summary is drawn from.
 
-    rejects, duplicates: the first rows of the ledger's tables. warnings: ExampleValidator's.
+    rejects, duplicates: the first rows of the ledger's tables. warnings: the data checks'.
     sizes: per split and side: least, median, largest, in pixels. values: per split and slice key,
     the most frequent values with their films.
     """

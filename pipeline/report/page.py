@@ -53,7 +53,8 @@ def write(
     asked = films.ask(model, split, counts.positives + counts.negatives)
     settings = config["report"]
     stress = json.loads((uris["stress_test"] / FILE).read_text("utf-8"))
-    warnings = list(_warnings(stress, config["gate"]))
+    held = data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"])
+    warnings = [*held.warnings, *_warnings(stress, config["gate"])]
     template = _environment().get_template("report.html")
     page = template.render(
         name=config["name"],
@@ -67,7 +68,7 @@ def write(
         explorer=_explorer(measured, asked[0].threshold if asked else 0.5),
         charts=charts,
         galleries=films.galleries(model, split, asked, settings["films_per_gallery"]),
-        data=data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"]),
+        data=held,
         stress=stress,
         warnings=warnings,
         max_drop=config["gate"]["max_robustness_drop"],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.components.distribution_validator import executor as distribution_validator
 from tfx.components.example_validator import executor as example_validator
 from tfx.components.statistics_gen import executor as statistics_gen
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
@@ -19,8 +20,9 @@ from tfx.types.standard_artifacts import (
 )
 
 from components import data_gate
-from components.data_gate import DataError, DataGate, DataSummary, SplitSummary, check
-from pipeline import features
+from components.data_gate import DataError, DataGate, DataSummary, Limits, SplitSummary, check
+from pipeline import data_shift, features
+from pipeline.config import ShiftConfig
 
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 SCHEMA = Path(features.__file__).with_name("schema.pbtxt")
@@ -67,8 +69,20 @@ def run(folder: Path, splits: dict[str, list[bytes]]) -> Path:
     example_validator.Executor().Do(
         {"statistics": [statistics], "schema": [schema]}, {"anomalies": [anomalies]}, {}
     )
+    shift = ExampleAnomalies()
+    shift.uri = str(folder / "shift")
+    distribution_validator.Executor().Do(
+        {"statistics": [statistics], "baseline_statistics": [statistics]},
+        {"anomalies": [shift]},
+        {
+            "distribution_validator_config": data_shift.limits(ShiftConfig(warn=0.3)),
+            "include_split_pairs": '[["test", "train"]]',
+        },
+    )
     data_gate.Executor().Do(
-        {"statistics": [statistics], "anomalies": [anomalies]}, {"data_summary": [summary]}, {}
+        {"statistics": [statistics], "anomalies": [anomalies], "test_shift": [shift]},
+        {"data_summary": [summary]},
+        {"limits": json.dumps({"stop_label": 0.3})},
     )
     return Path(summary.uri, data_gate.SUMMARY_FILE)
 
@@ -121,10 +135,34 @@ def test_warnings_are_listed_and_stop_nothing() -> None:
     assert warnings == ["split 'train', feature 'source': rarely filled in"]
 
 
+def test_a_test_split_of_another_kind_is_a_warning(tmp_path: Path) -> None:
+    train = [raw(str(number), number % 2) for number in range(20)]
+    test = [raw(str(number), number % 2, **{features.SOURCE: b"dicom"}) for number in range(20)]
+    summary = json.loads(run(tmp_path, {"train": train, "val": train, "test": test}).read_text())
+    (warning,) = summary["warnings"]
+    assert warning.startswith("source differs in 'test' from 'train' (Jensen-Shannon divergence 1")
+
+
+def test_mixed_up_labels_stop_the_run(tmp_path: Path) -> None:
+    train = [raw(str(number), int(number % 10 > 0)) for number in range(40)]
+    test = [raw(str(number), int(number % 10 == 0)) for number in range(40)]
+    with pytest.raises(DataError, match=r"shares differ in 'test' from 'train'.*raise shift.stop"):
+        run(tmp_path, {"train": train, "val": train, "test": test})
+
+
+def test_a_bound_out_of_reach_stops_the_run_before_it_trains() -> None:
+    few = SplitSummary(examples=40, patients=40, classes={"NORMAL": 20, "PNEUMONIA": 20})
+    splits = dict.fromkeys(features.SPLITS, few)
+    with pytest.raises(DataError, match=r"20 PNEUMONIA.* bound of 0.84.*asks for 0.90; add"):
+        check(splits, {}, limits=Limits(recall_lower_bound=0.9))
+    assert check(splits, {}, limits=Limits(recall_lower_bound=0.83)) == []
+
+
 def test_the_component_wires_as_the_pipeline_does() -> None:
     component = DataGate(
         statistics=channel_utils.as_channel([ExampleStatistics()]),
         anomalies=channel_utils.as_channel([ExampleAnomalies()]),
+        test_shift=channel_utils.as_channel([ExampleAnomalies()]),
         code_version="version",
     )
     assert set(component.outputs) == {"data_summary"}

@@ -41,7 +41,7 @@ def test_an_identical_second_run_is_all_cache_and_pushes_nothing(finished, films
 def test_a_model_below_the_floor_is_refused_and_what_is_served_stays(finished, films, pneumonia):
     cwd, _ = finished
     before = _versions(cwd)
-    strict = ("gate.recall_lower_bound=1", "gate.recall=0", "gate.precision=0")
+    strict = ("gate.recall_lower_bound=0", "gate.recall=1", "gate.precision=1")
     refused = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *strict))
     assert refused.returncode == REFUSED, refused.stdout + refused.stderr
     assert _versions(cwd) == before
@@ -57,6 +57,22 @@ def test_a_missing_class_stops_the_run_in_one_clear_line(tmp_path, films, pneumo
     assert "PNEUMONIA" in stopped.stdout + stopped.stderr
     assert "Traceback" not in stopped.stdout + stopped.stderr
     assert not _versions(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_loss_of_films_since_the_last_run_stops_the_next(tmp_path, films, pneumonia):
+    xrays = tmp_path / "xrays"
+    shutil.copytree(films, xrays)
+    words = ["run", "--data", str(xrays), *settings(*TINY, *NO_FLOORS)]
+    assert pneumonia(tmp_path, *words).returncode == DONE
+    gone = sorted((xrays / "train").rglob("*.*"))
+    for path in gone[: len(gone) * 2 // 3]:
+        path.unlink()
+    stopped = pneumonia(tmp_path, *words)
+    assert stopped.returncode == FAILED
+    said = " ".join(stopped.stdout.split())
+    assert "the split 'train' lost more than 50% of the last run's films" in said
+    assert pneumonia(tmp_path, *words, *settings("shift.stop_loss=1")).returncode == DONE
 
 
 @pytest.mark.slow
