@@ -1,6 +1,7 @@
 """A model server of its own for one SavedModel, for as long as somebody tries it."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from client.exchange import Methods
 MODEL: Final = "pneumonia"
 _AVAILABLE, _END = 30, 50  # tensorflow_serving/apis/get_model_status.proto
 _GRACE_SECONDS: Final = 20
+_LONGEST_TMPDIR: Final = 80
 
 
 class ModelServerError(RuntimeError):
@@ -33,7 +35,7 @@ def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterato
     is stopped in any event, and what it said is in the file `log`. Raises ModelServerError where
     the model is not being served after `ready_seconds`.
     """
-    with tempfile.TemporaryDirectory(prefix="serving-") as scratch, log.open("wb") as output:
+    with _socket_folder() as scratch, log.open("wb") as output:
         socket = Path(scratch, "grpc.sock")
         versions = Path(scratch, MODEL)
         versions.mkdir()
@@ -48,6 +50,12 @@ def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterato
                 yield methods
         finally:
             _stop(process)
+
+
+def _socket_folder() -> tempfile.TemporaryDirectory[str]:
+    """In TMPDIR, or where that is too deep in /tmp: a socket's path has 107 bytes (unix(7))."""
+    deep = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TMPDIR
+    return tempfile.TemporaryDirectory(prefix="serving-", dir="/tmp" if deep else None)
 
 
 def _command(versions: Path, socket: Path) -> list[str]:
