@@ -51,7 +51,7 @@ def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig) -> tf.Te
 
 
 def _augment_one(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    draws = _uniform(seed, 11)
+    draws = _uniform(seed, 12)
     pixels = tf.cast(image, tf.float32) / 255.0
     pixels = _move(pixels, draws[:6], config)
     pixels = tf.cond(
@@ -60,7 +60,7 @@ def _augment_one(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf
         lambda: _sharpen(pixels, draws[6] * config.sharpen),
     )
     pixels = _expose(pixels, draws[7:10], config)
-    noise = tf.random.stateless_normal(image.shape, _fold(seed, 1), alg="philox")
+    noise = _noise(image.shape[0], (draws[11] + 1.0) / 2.0 * config.grain, _fold(seed, 1))
     pixels += noise * config.noise * (draws[10] + 1.0) / 2.0
     return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 1.0) * 255.0), tf.uint8)
 
@@ -110,6 +110,17 @@ def _expose(pixels: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Te
     mean = tf.reduce_mean(pixels)
     pixels = mean + (pixels - mean) * (1.0 + config.contrast * draws[1])
     return pixels + config.brightness * draws[2]
+
+
+def _noise(size: int, coarser: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Noise of deviation 1, drawn on a grid that is coarser by a share.
+
+    Noise is in the film before the film is resized and low-passed, so it comes in soft grains.
+    """
+    side = tf.cast(tf.round(size * (1.0 - coarser)), tf.int32)
+    drawn = tf.random.stateless_normal(tf.stack([side, side]), seed, alg="philox")
+    noise = tf.image.resize(drawn[..., None], [size, size])[..., 0]
+    return noise / tf.math.reduce_std(noise)
 
 
 def _uniform(seed: tf.Tensor, count: int) -> tf.Tensor:

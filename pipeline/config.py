@@ -78,6 +78,7 @@ class AugmentConfig:
     blur: Share = 0.5  # resampled through at least (1 - blur) of the side
     sharpen: NonNegative = 1.0  # unsharp masking; a film is blurred or sharpened, never both
     noise: Share = 0.02  # standard deviation, of the full range
+    grain: Annotated[float, Field(ge=0, le=0.9)] = 0.0  # drawn on a grid coarser by this share
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

@@ -55,7 +55,7 @@ def test_without_any_strength_the_images_stay_as_they_are() -> None:
     np.testing.assert_array_equal(augmented(IMAGES, SEEDS, AugmentConfig(**NOTHING)), IMAGES)
 
 
-@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("strength", [name for name in STRENGTHS if name != "grain"])
 def test_each_strength_alone_changes_the_image(strength: str) -> None:
     default = getattr(AugmentConfig(), strength)
     config = AugmentConfig(**NOTHING | {strength: default})
@@ -93,6 +93,22 @@ def test_changes_stay_within_their_strength() -> None:
     assert means.max() > 15
 
 
+def test_noise_comes_in_grains_of_unchanged_strength() -> None:
+    images = np.full((40, SIZE, SIZE), 128, np.uint8)
+    seeds = [image_seed(5, "noise", copy) for copy in range(40)]
+    likeness, deviation = {}, {}
+    for grain in (0.0, 0.8):
+        config = AugmentConfig(**NOTHING | {"noise": 0.1, "grain": grain})
+        noise = augmented(images, seeds, config).astype(float) - 128
+        likeness[grain] = (noise[:, 1:] * noise[:, :-1]).mean() / (noise**2).mean()
+        deviation[grain] = noise.std()
+    assert likeness[0.0] < 0.1
+    assert likeness[0.8] > 0.4
+    assert deviation[0.8] == pytest.approx(deviation[0.0], rel=0.1)
+
+
 def test_the_extreme_strengths_do_not_break() -> None:
-    wild = AugmentConfig(**dict.fromkeys(STRENGTHS, 1.0) | {"rotation_degrees": 180.0})
+    wild = AugmentConfig(
+        **dict.fromkeys(STRENGTHS, 1.0) | {"rotation_degrees": 180.0, "grain": 0.9}
+    )
     assert augmented(IMAGES, SEEDS, wild).shape == IMAGES.shape
