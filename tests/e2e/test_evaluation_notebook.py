@@ -15,6 +15,8 @@ def test_the_notebook_opens_every_view_on_the_figures_of_the_run(finished, monke
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": ROOT / "docs"}}).execute()
+    shown = [o["data"] for cell in notebook.cells for o in cell.get("outputs", []) if "data" in o]
+    assert sum("<iframe" in data.get("text/html", "") for data in shown) == 4
     widgets = [w["state"] for w in notebook.metadata["widgets"][STATE]["state"].values()]
     views = {w["_view_name"]: w["data"] for w in widgets if "data" in w}
     assert set(views) == {"SlicingMetricsView", "PlotView", "TimeSeriesView"}
