@@ -101,6 +101,7 @@ class TrainConfig:
     patience: Count = 2  # epochs without a better validation AUC before training stops
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     class_weights: bool = True
+    cache_gigabytes: NonNegative = 30.0  # of features; beyond, the longest unused are deleted
     # Of training's multiplications; auto: bfloat16 where the processor has it. Served is float32.
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
 

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import logging
+import os
 import shutil
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from pipeline.precision import arithmetic
 
 SHARD = 64  # images a file; what an interruption can cost
 _BATCH = 16
+_IN_USE = 24 * 3600.0  # seconds
 _LARGEST = float(np.finfo(np.float16).max)
 
 _log = logging.getLogger(__name__)
@@ -127,6 +130,21 @@ def compute(
     return Features(labels, hashes, shards, shape, seconds)
 
 
+def prune(folder: Path, limit: float) -> None:
+    """Deletes the shards that were not used for longest until the rest is within `limit` bytes.
+
+    A shard that was used during the last day stays, whatever the limit: somebody may be at it.
+    """
+    found = ((path, path.stat()) for path in folder.glob("*/*.npy"))
+    used = sorted((told.st_atime, told.st_size, path) for path, told in found)
+    surplus = sum(size for _, size, _ in used) - limit
+    for when, size, path in used:
+        if surplus <= 0 or when > time.time() - _IN_USE:
+            return
+        path.unlink(missing_ok=True)
+        surplus -= size
+
+
 def _key(trunk: keras.Model, precision: str) -> str:
     digest = hashlib.sha256(f"{precision} {trunk.to_json()}".encode())
     for weight in trunk.get_weights():
@@ -207,6 +225,7 @@ def _intact(folder: Path, digest: str) -> Path | None:
     """The shard of these images, if its content still has the checksum in its name."""
     for path in folder.glob(f"{digest}-*.npy"):
         if path.stem.endswith(f"-{_checksum(path):08x}"):
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
             return path
         _log.warning("%s is damaged; computing it again", path)
         path.unlink()

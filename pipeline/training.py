@@ -109,6 +109,7 @@ def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
     curves = training_curves.draw(fit.history, fit.best.number)
     _export(fn_args.serving_model_dir, servable, summary, curves)
     checkpoint.unlink(missing_ok=True)
+    feature_cache.prune(cache / "features", settings.train.cache_gigabytes * 1e9)
 
 
 def _strategy() -> tf.distribute.Strategy:

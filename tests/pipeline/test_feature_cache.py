@@ -1,7 +1,9 @@
 """Features are computed once, found again, and never trusted when they are damaged."""
 
 import functools
+import os
 import shutil
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -152,6 +154,28 @@ def test_a_full_disk_is_said_before_the_work(
     forbid_computing(monkeypatch)
     with pytest.raises(OSError, match=r"the features need .* make room"):
         compute(examples, cache)
+
+
+def test_what_was_not_used_for_longest_goes_first(cache: Path) -> None:
+    folder = cache / "trunk"
+    folder.mkdir(parents=True)
+    days = {"today": 0.5, "yesterday": 1.5, "last week": 7, "last month": 30}
+    for name, age in days.items():
+        path = folder / f"{name}.npy"
+        path.write_bytes(bytes(1000))
+        os.utime(path, (time.time() - age * 86400,) * 2)
+    feature_cache.prune(cache, 2500)
+    assert {path.stem for path in folder.iterdir()} == {"today", "yesterday"}
+    feature_cache.prune(cache, 0)
+    assert {path.stem for path in folder.iterdir()} == {"today"}
+
+
+def test_using_a_shard_keeps_it(examples: list[str], filled: Path) -> None:
+    for path in filled.glob("*/*.npy"):
+        os.utime(path, (0, 0))
+    compute(examples, filled)
+    feature_cache.prune(filled, 0)
+    assert list(filled.glob("*/*.npy"))
 
 
 def test_activations_beyond_float16_stay_finite(tmp_path: Path, cache: Path) -> None:
