@@ -26,6 +26,13 @@ from tests.serving import tiny_model
 WAIT = 60.0
 
 
+def refusal(call: Callable[..., Any], message: Any) -> tuple[grpc.StatusCode, str]:
+    """The code and the words with which a call is refused."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(message, timeout=WAIT)
+    return caught.value.code(), caught.value.details()
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
