@@ -4,13 +4,13 @@ from typing import Final
 
 import ml_metadata as mlmd
 from tensorflow_metadata.proto.v0 import path_pb2, schema_pb2
-from tfx.components.distribution_validator.component import DistributionValidator
 from tfx.dsl.components.common.resolver import Resolver, ResolverStrategy
 from tfx.proto import distribution_validator_pb2
 from tfx.types import BaseChannel, Channel
 from tfx.types.artifact import Artifact
 from tfx.types.standard_artifacts import ExampleStatistics
 
+from components.shift_validator import ShiftValidator
 from pipeline import features
 from pipeline.config import ShiftConfig
 
@@ -26,9 +26,9 @@ _COMPARED: Final = (
 )
 
 
-def of_test(statistics: BaseChannel, config: ShiftConfig) -> DistributionValidator:
+def of_test(statistics: BaseChannel, config: ShiftConfig) -> ShiftValidator:
     """Compares the test split's films with training's."""
-    return DistributionValidator(
+    return ShiftValidator(
         statistics=statistics,
         baseline_statistics=statistics,
         config=limits(config),
@@ -38,13 +38,13 @@ def of_test(statistics: BaseChannel, config: ShiftConfig) -> DistributionValidat
 
 def since_last_run(
     statistics: BaseChannel, before: BaseChannel, config: ShiftConfig
-) -> DistributionValidator:
+) -> ShiftValidator:
     """Compares training's and the test split's films with those of the run before."""
     asked = limits(config)
     asked.default_slice_config.num_examples_comparator.CopyFrom(
         schema_pb2.NumericValueComparator(min_fraction_threshold=1 - config.stop_loss)
     )
-    return DistributionValidator(
+    return ShiftValidator(
         statistics=statistics,
         baseline_statistics=before,
         config=asked,

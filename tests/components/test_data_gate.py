@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from google.protobuf import json_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.components.distribution_validator import executor as distribution_validator
 from tfx.components.example_validator import executor as example_validator
 from tfx.components.statistics_gen import executor as statistics_gen
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
@@ -19,7 +19,7 @@ from tfx.types.standard_artifacts import (
     Schema,
 )
 
-from components import data_gate
+from components import data_gate, shift_validator
 from components.data_gate import DataError, DataGate, DataSummary, Limits, SplitSummary, check
 from pipeline import data_shift, features
 from pipeline.config import ShiftConfig
@@ -48,7 +48,7 @@ def raw(patient: str, label: int, **changes: bytes) -> bytes:
     return example.SerializeToString()
 
 
-def run(folder: Path, splits: dict[str, list[bytes]]) -> Path:
+def run(folder: Path, splits: dict[str, list[bytes]], as_text: bool = False) -> Path:
     """Statistics, validation, gate; returns the summary's path, there only if all was well."""
     examples, schema, summary = Examples(), Schema(), DataSummary()
     statistics, anomalies = ExampleStatistics(), ExampleAnomalies()
@@ -69,13 +69,16 @@ def run(folder: Path, splits: dict[str, list[bytes]]) -> Path:
     example_validator.Executor().Do(
         {"statistics": [statistics], "schema": [schema]}, {"anomalies": [anomalies]}, {}
     )
+    config = data_shift.limits(ShiftConfig(warn=0.3))
+    if as_text:  # as Kubeflow's launcher hands it over
+        config = json_format.MessageToJson(config)
     shift = ExampleAnomalies()
     shift.uri = str(folder / "shift")
-    distribution_validator.Executor().Do(
+    shift_validator.Executor().Do(
         {"statistics": [statistics], "baseline_statistics": [statistics]},
         {"anomalies": [shift]},
         {
-            "distribution_validator_config": data_shift.limits(ShiftConfig(warn=0.3)),
+            "distribution_validator_config": config,
             "include_split_pairs": '[["test", "train"]]',
         },
     )
@@ -138,7 +141,8 @@ def test_warnings_are_listed_and_stop_nothing() -> None:
 def test_a_test_split_of_another_kind_is_a_warning(tmp_path: Path) -> None:
     train = [raw(str(number), number % 2) for number in range(20)]
     test = [raw(str(number), number % 2, **{features.SOURCE: b"dicom"}) for number in range(20)]
-    summary = json.loads(run(tmp_path, {"train": train, "val": train, "test": test}).read_text())
+    splits = {"train": train, "val": train, "test": test}
+    summary = json.loads(run(tmp_path, splits, as_text=True).read_text())
     (warning,) = summary["warnings"]
     assert warning.startswith("source differs in 'test' from 'train' (Jensen-Shannon divergence 1")
 
