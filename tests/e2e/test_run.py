@@ -145,6 +145,7 @@ def test_recalibrating_pushes_a_version_that_says_so(tmp_path, finished, films, 
     _, local = sorted(serving.glob("[0-9]*"), key=lambda path: int(path.name))
     assert "Recalibration" in (local / "assets.extra/model_card.md").read_text()
     assert "Recalibration" not in (trained / "assets.extra/model_card.md").read_text()
-    refused = pneumonia(tmp_path, *words, *settings("gate.recall=1", "gate.precision=1"))
+    perfect = ("gate.recall=1", "gate.precision=1", "gate.recall_lower_bound=0")
+    refused = pneumonia(tmp_path, *words, *settings(*perfect))
     assert refused.returncode == REFUSED, refused.stdout + refused.stderr
     assert len(list(serving.glob("[0-9]*"))) == 2
