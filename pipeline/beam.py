@@ -1,10 +1,10 @@
 """Where Beam runs, as Beam's own arguments."""
 
-from pipeline import flink
 from pipeline.config import BeamConfig
 
 # Named by its path: the name "DirectRunner" tries Prism first and downloads its binary.
 _DIRECT = "pipeline.direct_runner.DirectRunner"
+_FLINK = "pipeline.flink.runner.FlinkRunner"
 
 
 def beam_args(config: BeamConfig) -> list[str]:
@@ -16,9 +16,11 @@ def beam_args(config: BeamConfig) -> list[str]:
 def _runner(config: BeamConfig) -> list[str]:
     if config.runner == "flink":
         return [
-            "--runner=FlinkRunner",
-            f"--flink_version={flink.VERSION}",
+            f"--runner={_FLINK}",
             f"--parallelism={config.workers}",
+            f"--sdk_worker_parallelism={config.workers}",
+            # Otherwise a worker ends with its stage, and the job's next stage waits for a new one.
+            "--environment_cache_millis=5000",
             "--beam_plugin=tfx",
         ]
     if config.runner != "direct":

@@ -9,6 +9,18 @@ import logging
 
 from apache_beam.runners.worker import sdk_worker
 
+# What the steps' functions need. tfx is first of all: TFDV 1.16.1 imports only after it.
+PRELOADED = (
+    "tfx",
+    "tfx.components.statistics_gen.executor",
+    "tfx.components.transform.executor",
+    "tfx.components.evaluator.executor",
+    "components.xray_example_gen.executor",
+    "components.augmenter.executor",
+    "pipeline.preprocessing",
+    "pipeline.evaluation",
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Works for the runner at `--control_endpoint` until that hangs up.
@@ -20,7 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", required=True)
     parser.add_argument("--control_endpoint", required=True)
     options, _ = parser.parse_known_args(arguments)
-    logging.basicConfig(level=logging.INFO)
-    importlib.import_module("tfx")  # first of all: TFDV 1.16.1 imports only after it
-    sdk_worker.SdkHarness(options.control_endpoint, worker_id=options.id).run()
+    importlib.import_module(PRELOADED[0])
+    work(options.control_endpoint, options.id)
     return 0
+
+
+def work(control_endpoint: str, worker_id: str) -> None:
+    """Works, in a process that has imported tfx, until the runner hangs up."""
+    logging.basicConfig(level=logging.INFO)
+    sdk_worker.SdkHarness(control_endpoint, worker_id=worker_id).run()

@@ -1,6 +1,7 @@
 """Runs the pipeline on this machine: LocalDagRunner, with ML Metadata on SQLite."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components import versions
 from components.xray_example_gen import fingerprint
-from pipeline import data_shift, flink, lineage
+from pipeline import data_shift, lineage
 from pipeline.baseline import served_model_resolver
 from pipeline.config import Config, dump
+from pipeline.flink import engine
 from pipeline.pipeline import create_pipeline, create_recalibration
 from pipeline.run_folder import RunFolder
 
@@ -21,36 +23,38 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
 
     Call it under the folder's lock. Raises what the failing step raised.
     """
-    config = _prepared(config, folder)
-    LocalDagRunner().run(
-        create_pipeline(
-            config,
-            **_places(data_root, folder),
-            cache_dir=str(folder.cache.resolve()),
-            baseline=served_model_resolver(folder.serving.resolve()),
-            last_run=data_shift.last_run_resolver,
+    with _prepared(config, folder):
+        LocalDagRunner().run(
+            create_pipeline(
+                config,
+                **_places(data_root, folder),
+                cache_dir=str(folder.cache.resolve()),
+                baseline=served_model_resolver(folder.serving.resolve()),
+                last_run=data_shift.last_run_resolver,
+            )
         )
-    )
 
 
 def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:
     """As `run`, from the SavedModel of a pushed version instead of from ImageNet's weights."""
-    config = _prepared(config, folder)
-    LocalDagRunner().run(
-        create_recalibration(
-            config,
-            base=base.resolve(),
-            base_sha256=versions.digest(base),
-            **_places(data_root, folder),
+    with _prepared(config, folder):
+        LocalDagRunner().run(
+            create_recalibration(
+                config,
+                base=base.resolve(),
+                base_sha256=versions.digest(base),
+                **_places(data_root, folder),
+            )
         )
-    )
 
 
-def _prepared(config: Config, folder: RunFolder) -> Config:
+@contextmanager
+def _prepared(config: Config, folder: RunFolder) -> Iterator[None]:
     folder.config.write_text(dump(config), encoding="utf-8")
     if folder.metadata.exists():
         lineage.abandon_unfinished(folder.metadata)
-    return replace(config, beam=flink.with_job_server(config.beam))
+    with engine.running(config.beam, folder.log):
+        yield
 
 
 def _places(data_root: Path, folder: RunFolder) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Apache Flink under beam.runner=flink: its jars, the job server, the pool of Beam's workers."""

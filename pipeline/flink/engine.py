@@ -1,0 +1,158 @@
+"""What runs beside a pipeline on Flink: one job server and one pool of workers, from the first step
+on Beam to the pipeline's end.
+"""
+
+import atexit
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from apache_beam.options import pipeline_options
+
+from pipeline.config import BeamConfig
+from pipeline.flink import jars
+from pipeline.flink.errors import FlinkError
+from pipeline.flink.service import LOOPBACK, Service, free_port
+
+CONFIGURATION: Final = Path(__file__).with_name("conf")
+DRIVER: Final = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+EMBEDDED: Final = "[auto]"  # Beam's name for a Flink inside the job server
+_RULES: Final = Path(__file__).with_name("loopback.btm")
+_HERE: Final = ("localhost", LOOPBACK, "::1")
+# Flink 1.16 looks into the JDK's own classes, which Java 17 and newer close.
+_OPENED: Final = ("lang", "nio", "time", "util", "util.concurrent")
+_LOGGING: Final = (
+    "defaultLogLevel=warn",
+    "showDateTime=true",
+    "dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
+    "log.org.apache.flink.metrics.MetricGroup=error",  # warns of every metric that two tasks share
+)
+
+
+def java_command(class_path: str, heap: str = "1g") -> list[str]:
+    """Java with what Flink needs, up to the main class; its servers stay on the loopback address.
+
+    The heap is as large from the start: what Flink takes then does not depend on the data.
+    """
+    agent = next(Path(class_path).parent.glob("byteman-*.jar"), None)
+    return [
+        jars.java(),
+        *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED),
+        f"-Xms{heap}",
+        f"-Xmx{heap}",
+        *(f"-Dorg.slf4j.simpleLogger.{setting}" for setting in _LOGGING),
+        *([f"-javaagent:{agent}=script:{_RULES}"] if agent else []),
+        "-cp",
+        class_path,
+    ]
+
+
+class Engine:
+    """Starts what the first step on Beam asks for; the later steps find it running."""
+
+    def __init__(self, log: Path | None = None) -> None:
+        self._log = log.resolve() if log else None
+        self._lock = threading.Lock()
+        self._services: list[Service] = []
+        self._endpoints: dict[str, str] = {}
+        self._staged = tempfile.TemporaryDirectory(prefix="pneumonia-flink-")
+
+    def workers(self) -> str:
+        """The endpoint of the pool of workers on this machine. Raises FlinkError."""
+        port = free_port()
+        command = [sys.executable, "-m", "pipeline.flink.worker_pool", f"--port={port}"]
+        return self._started("the pool of Beam's workers", command, port)
+
+    def job_server(self, master: str, jar: str | None) -> str:
+        """The endpoint of Beam's job server, before a Flink at `master` or with one inside.
+
+        Raises FlinkError.
+        """
+        port = free_port()
+        command = [
+            *java_command(jars.class_path(jar)),
+            DRIVER,
+            f"--flink-master={master}",
+            f"--flink-conf-dir={CONFIGURATION}",
+            f"--job-host={LOOPBACK}",
+            f"--job-port={port}",
+            "--artifact-port=0",
+            f"--artifacts-dir={self._staged.name}",
+            "--expansion-port=-1",  # for transforms in other languages: not used
+            "--clean-artifacts-per-job",
+        ]
+        return self._started("Beam's job server for Flink", command, port)
+
+    def stop(self) -> None:
+        """Stops what was started, the last first."""
+        with self._lock:
+            self._endpoints.clear()
+            while self._services:
+                self._services.pop().stop()
+            self._staged.cleanup()
+
+    def _started(self, name: str, command: list[str], port: int) -> str:
+        with self._lock:
+            if name not in self._endpoints:
+                service = Service(name, command, self._log)
+                self._services.append(service)
+                service.wait_for(port)
+                self._endpoints[name] = f"{LOOPBACK}:{port}"
+            return self._endpoints[name]
+
+
+_current: Engine | None = None
+
+
+def current() -> Engine:
+    """The running pipeline's; for a step that runs alone, one that ends with the process."""
+    global _current
+    if _current is None:
+        _current = Engine()
+        atexit.register(_current.stop)
+    return _current
+
+
+@contextmanager
+def running(config: BeamConfig, log: Path) -> Iterator[None]:
+    """Steps on Flink find their engine while this lasts; then everything it started is stopped.
+
+    What Flink lacks is told before the first step. Raises FlinkError.
+    """
+    global _current
+    if config.runner == "flink":
+        check(config)
+    former, _current = _current, Engine(log)
+    try:
+        yield
+    finally:
+        _current.stop()
+        _current = former
+
+
+def check(config: BeamConfig) -> None:
+    """Raises FlinkError where a run with these Beam arguments would miss something."""
+    options = pipeline_options.PipelineOptions(list(config.args))
+    portable = options.view_as(pipeline_options.PortableOptions)
+    flink = options.view_as(pipeline_options.FlinkRunnerOptions)
+    elsewhere = [
+        address
+        for address in (portable.job_endpoint, flink.flink_master)
+        if address and address != EMBEDDED and _host(address) not in _HERE
+    ]
+    if elsewhere and not portable.environment_type:
+        raise FlinkError(
+            f"{elsewhere[0]} is another machine, where nobody starts workers for this run; say "
+            "who does with --environment_type and --environment_config in beam.args"
+        )
+    if not portable.job_endpoint:
+        jars.java()
+        jars.class_path(flink.flink_job_server_jar)
+
+
+def _host(address: str) -> str:
+    return address.rpartition("://")[2].rpartition(":")[0].strip("[]")
