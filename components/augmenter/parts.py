@@ -5,6 +5,7 @@ runner would hold every image at once.
 """
 
 import hashlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,16 +36,24 @@ class Split(beam.DoFn):
     def process(self, file: str) -> Iterator[tuple[int, str]]:
         """Beam calls it with the path of a gzipped TFRecord file; a repeated call overwrites."""
         name = hashlib.sha256(file.encode()).hexdigest()
-        pieces = [
-            tf.io.TFRecordWriter(f"{self._folder}/{part:05d}-{name}") for part in range(self._count)
-        ]
+        unfinished = [scratch_file(self._folder) for _ in range(self._count)]
+        pieces = [tf.io.TFRecordWriter(path) for path in unfinished]
         for serialized in tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator():
             label, image_png = _label_and_image(serialized)
             identity = _identity(label, image_png)
             pieces[int(identity[:8], 16) % self._count].write(serialized)
             yield label, identity
-        for piece in pieces:
+        for part, (piece, path) in enumerate(zip(pieces, unfinished, strict=True)):
             piece.close()
+            tf.io.gfile.rename(path, f"{self._folder}/{part:05d}-{name}", overwrite=True)
+
+
+def scratch_file(folder: str) -> str:
+    """A new name in the folder of parts, of no part: for a file that is renamed when it is whole.
+
+    A runner that gave a worker up repeats its work elsewhere, while the first may still be writing.
+    """
+    return f"{folder}/unfinished-{uuid.uuid4().hex}"
 
 
 def read(folder: str, part: int) -> list[Record]:

@@ -58,9 +58,11 @@ class WriteShard(beam.DoFn):
                 rows.append((_place(record.key, copy), _with_image(record.example, image)))
         rows.sort()
         name = f"augmented_examples-{part:05d}-of-{self._count:05d}.gz"
-        with tf.io.TFRecordWriter(f"{self._target}/{name}", "GZIP") as shard:
+        unfinished = parts.scratch_file(self._scratch)
+        with tf.io.TFRecordWriter(unfinished, "GZIP") as shard:
             for _, example in rows:
                 shard.write(example)
+        tf.io.gfile.rename(unfinished, f"{self._target}/{name}", overwrite=True)
         yield len(rows)
 
 

@@ -68,7 +68,8 @@ class StoreList(beam.DoFn):
         options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
         changed = []
         written = 0
-        with tf.io.TFRecordWriter(f"{work.path}.part", options) as writer:
+        part = work_lists.unfinished(work.path)
+        with tf.io.TFRecordWriter(part, options) as writer:
             for record in work_lists.read(work.path, Record):
                 content = self._unchanged_content(record)
                 if content is None:
@@ -76,7 +77,7 @@ class StoreList(beam.DoFn):
                 else:
                     writer.write(serialize(record, content))
                     written += 1
-        fileio.rename(f"{work.path}.part", target, overwrite=True)
+        fileio.rename(part, target, overwrite=True)
         work_lists.write_one(outcome(work.path), [Stored(written, changed)])
         logging.info("Ingest: %s of %s files written", work.end, work.total)
         yield written

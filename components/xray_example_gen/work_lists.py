@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
@@ -37,10 +38,18 @@ def write(prefix: str, items: Iterable[Any]) -> list[WorkList]:
 
 def write_one(path: str, items: Iterable[Any]) -> None:
     """Writes dataclasses as JSON lines; the file is there whole or not at all."""
-    part = f"{path}.part"
+    part = unfinished(path)
     with fileio.open(part, "w") as file:
         file.write("".join(json.dumps(dataclasses.asdict(item)) + "\n" for item in items))
     fileio.rename(part, path, overwrite=True)
+
+
+def unfinished(path: str) -> str:
+    """Where to write what becomes `path`: a name of its own for each who tries.
+
+    A runner that gave a worker up repeats its work elsewhere, while the first may still be writing.
+    """
+    return f"{path}.{uuid.uuid4().hex}.part"
 
 
 def read(path: str, kind: type[T]) -> Iterator[T]:
