@@ -20,11 +20,15 @@ _DONE = re.compile(r"✓ (\w+) ([\d.]+) s")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: in all, by step in seconds, and the peak MB of all processes by step."""
+    """What a run took: in all, by step in seconds, and the peak MB of all processes by step.
+
+    `largest`: the peak MB of the largest process by step and kind, see Observed.
+    """
 
     total: float
     seconds: dict[str, float] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)
+    largest: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def run(
@@ -56,7 +60,7 @@ def run(
             seconds[done[1]] = float(done[2])
             observed.stage = ""
             if done[1] == until:
-                cost = Cost(observed.seconds, seconds, observed.peaks)
+                cost = Cost(observed.seconds, seconds, observed.peaks, observed.largest)
                 observed.kill()
                 return cost
         elif _BEGUN.fullmatch(line):
@@ -64,7 +68,7 @@ def run(
     total = observed.seconds
     if code := observed.wait():
         raise SystemExit(f"the run in {folder} failed, exit code {code}; see its stderr.log")
-    return Cost(total, seconds, observed.peaks)
+    return Cost(total, seconds, observed.peaks, observed.largest)
 
 
 def artifact(folder: Path, step: str, output: str) -> Path:

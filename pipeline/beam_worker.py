@@ -7,6 +7,7 @@ import argparse
 import importlib
 import logging
 
+import grpc
 from apache_beam.runners.worker import sdk_worker
 
 # What the steps' functions need. tfx is first of all: TFDV 1.16.1 imports only after it.
@@ -40,4 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 def work(control_endpoint: str, worker_id: str) -> None:
     """Works, in a process that has imported tfx, until the runner hangs up."""
     logging.basicConfig(level=logging.INFO)
-    sdk_worker.SdkHarness(control_endpoint, worker_id=worker_id).run()
+    try:
+        sdk_worker.SdkHarness(control_endpoint, worker_id=worker_id).run()
+    except grpc.RpcError as error:  # the usual end: some runners break off, others close
+        logging.info("The runner hung up: %s", error)

@@ -24,7 +24,10 @@ EMBEDDED: Final = "[auto]"  # Beam's name for a Flink inside the job server
 _RULES: Final = Path(__file__).with_name("loopback.btm")
 _HERE: Final = ("localhost", LOOPBACK, "::1")
 # Flink 1.16 looks into the JDK's own classes, which Java 17 and newer close.
-_OPENED: Final = ("lang", "nio", "time", "util", "util.concurrent")
+_OPENED: Final = (
+    *("io", "lang", "lang.reflect", "net", "nio", "text", "time", "util"),
+    *("util.concurrent", "util.concurrent.atomic", "util.concurrent.locks"),
+)
 _LOGGING: Final = (
     "defaultLogLevel=warn",
     "showDateTime=true",
@@ -33,17 +36,21 @@ _LOGGING: Final = (
 )
 
 
-def java_command(class_path: str, heap: str = "1g") -> list[str]:
+def java_command(class_path: str, heap: str = "512m") -> list[str]:
     """Java with what Flink needs, up to the main class; its servers stay on the loopback address.
 
-    The heap is as large from the start: what Flink takes then does not depend on the data.
+    The heap has one size from the start, and a collector that uses all of it before it collects:
+    so what Flink takes does not depend on the data, which it sorts and spills beside the heap.
     """
     agent = next(Path(class_path).parent.glob("byteman-*.jar"), None)
     return [
         jars.java(),
         *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED),
+        "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
         f"-Xms{heap}",
         f"-Xmx{heap}",
+        "-XX:+UseSerialGC",
+        "-XX:MaxDirectMemorySize=768m",  # gRPC's and Flink's buffers between tasks
         *(f"-Dorg.slf4j.simpleLogger.{setting}" for setting in _LOGGING),
         *([f"-javaagent:{agent}=script:{_RULES}"] if agent else []),
         "-cp",

@@ -55,10 +55,14 @@ class Service:
                 try:
                     return ready.result(0.2)
                 except grpc.FutureTimeoutError:
-                    code = self._process.poll()
-                    if code is not None:
-                        raise FlinkError(self._failure(f"ended with code {code}")) from None
+                    self.check()
         raise FlinkError(self._failure(f"is silent after {_SECONDS_TO_START} s"))
+
+    def check(self) -> None:
+        """Raises FlinkError where it has ended by itself."""
+        code = self._process.poll()
+        if code is not None:
+            raise FlinkError(self._failure(f"ended with code {code}"))
 
     def stop(self) -> None:
         """Ends it and waits until it is gone."""

@@ -3,6 +3,7 @@
 import collections
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,7 @@ def augment(
     files: list[list[bytes]],
     seed: int = 3,
     originals: float = 0.0,
+    beam_args: Sequence[str] = (RUNNER,),
     **config: float,
 ) -> Path:
     """Runs the executor; the folder then holds Split-train and Split-val, and sheets."""
@@ -73,7 +75,7 @@ def augment(
     write(folder / "in" / "Split-val" / "transformed_examples-0.gz", ROWS[5:9])
     (folder / "out").mkdir()
     (folder / "png").mkdir()
-    executor.Executor(BaseBeamExecutor.Context(beam_pipeline_args=[RUNNER])).Do(
+    executor.Executor(BaseBeamExecutor.Context(beam_pipeline_args=[*beam_args])).Do(
         {"examples": [examples]},
         {"augmented_examples": [augmented], "contact_sheet": [sheet]},
         {
