@@ -76,7 +76,7 @@ setup(
     package_data={
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
         "pipeline": ["schema.pbtxt", "templates/*", "templates/report/*"],
-        "pipeline.flink": ["conf/*", "loopback.btm", "pom.xml"],
+        "pipeline.flink": ["flink-conf.yaml", "loopback.btm", "pom.xml"],
     },
     install_requires=CLIENT,
     extras_require={

@@ -19,6 +19,9 @@ def _runner(config: BeamConfig) -> list[str]:
             f"--runner={_FLINK}",
             f"--parallelism={config.workers}",
             f"--sdk_worker_parallelism={config.workers}",
+            # Through files between stages: then memory does not depend on how many run at once, and
+            # what a lost worker had finished is not repeated.
+            "--execution_mode_for_batch=BATCH_FORCED",
             # Otherwise a worker ends with its stage, and the job's next stage waits for a new one.
             "--environment_cache_millis=5000",
             "--beam_plugin=tfx",

@@ -18,7 +18,7 @@ from pipeline.flink import jars
 from pipeline.flink.errors import FlinkError
 from pipeline.flink.service import LOOPBACK, Service, free_port
 
-CONFIGURATION: Final = Path(__file__).with_name("conf")
+CONFIGURATION: Final = Path(__file__).with_name("flink-conf.yaml")
 DRIVER: Final = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 EMBEDDED: Final = "[auto]"  # Beam's name for a Flink inside the job server
 _RULES: Final = Path(__file__).with_name("loopback.btm")
@@ -50,7 +50,6 @@ def java_command(class_path: str, heap: str = "512m") -> list[str]:
         f"-Xms{heap}",
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",
-        "-XX:MaxDirectMemorySize=768m",  # gRPC's and Flink's buffers between tasks
         *(f"-Dorg.slf4j.simpleLogger.{setting}" for setting in _LOGGING),
         *([f"-javaagent:{agent}=script:{_RULES}"] if agent else []),
         "-cp",
@@ -66,7 +65,7 @@ class Engine:
         self._lock = threading.Lock()
         self._services: list[Service] = []
         self._endpoints: dict[str, str] = {}
-        self._staged = tempfile.TemporaryDirectory(prefix="pneumonia-flink-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="pneumonia-flink-")
 
     def workers(self) -> str:
         """The endpoint of the pool of workers on this machine. Raises FlinkError."""
@@ -74,21 +73,29 @@ class Engine:
         command = [sys.executable, "-m", "pipeline.flink.worker_pool", f"--port={port}"]
         return self._started("the pool of Beam's workers", command, port)
 
-    def job_server(self, master: str, jar: str | None) -> str:
+    def job_server(self, master: str, jar: str | None, parallelism: int) -> str:
         """The endpoint of Beam's job server, before a Flink at `master` or with one inside.
 
-        Raises FlinkError.
+        Args:
+            master: host:port of a cluster, or EMBEDDED.
+            jar: of the job server; None: as jars.class_path says.
+            parallelism: workers that a Flink inside is to have memory for.
+
+        Raises:
+            FlinkError: it does not start.
         """
         port = free_port()
+        configuration = Path(self._scratch.name, CONFIGURATION.name)
+        configuration.write_text(CONFIGURATION.read_text() + _memory(max(parallelism, 1)))
         command = [
             *java_command(jars.class_path(jar)),
             DRIVER,
             f"--flink-master={master}",
-            f"--flink-conf-dir={CONFIGURATION}",
+            f"--flink-conf-dir={configuration.parent}",
             f"--job-host={LOOPBACK}",
             f"--job-port={port}",
             "--artifact-port=0",
-            f"--artifacts-dir={self._staged.name}",
+            f"--artifacts-dir={self._scratch.name}/staged",
             "--expansion-port=-1",  # for transforms in other languages: not used
             "--clean-artifacts-per-job",
         ]
@@ -100,7 +107,7 @@ class Engine:
             self._endpoints.clear()
             while self._services:
                 self._services.pop().stop()
-            self._staged.cleanup()
+            self._scratch.cleanup()
 
     def _started(self, name: str, command: list[str], port: int) -> str:
         with self._lock:
@@ -110,6 +117,19 @@ class Engine:
                 service.wait_for(port)
                 self._endpoints[name] = f"{LOOPBACK}:{port}"
             return self._endpoints[name]
+
+
+def _memory(parallelism: int) -> str:
+    """For the largest job, StatisticsGen's: 16 MB a worker were too little to sort in.
+
+    Between two stages every task writes to every other, so that takes the square.
+    """
+    network = max(128, 2 * parallelism**2)
+    return (
+        f"taskmanager.memory.managed.size: {64 * parallelism}m\n"
+        f"taskmanager.memory.network.min: {network}m\n"
+        f"taskmanager.memory.network.max: {network}m\n"
+    )
 
 
 _current: Engine | None = None

@@ -35,7 +35,9 @@ class FlinkRunner(portable_runner.PortableRunner):
     def default_job_server(self, options: pipeline_options.PipelineOptions) -> job_server.JobServer:
         """Beam calls it where no `--job_endpoint` is named."""
         flink = options.view_as(pipeline_options.FlinkRunnerOptions)
-        endpoint = engine.current().job_server(flink.flink_master, flink.flink_job_server_jar)
+        endpoint = engine.current().job_server(
+            flink.flink_master, flink.flink_job_server_jar, flink.parallelism
+        )
         return job_server.ExternalJobServer(endpoint)
 
     def run_portable_pipeline(

@@ -40,8 +40,8 @@ class Cluster:
         self._rpc, rest = free_port(), free_port()
         self.master = f"{LOOPBACK}:{rest}"
         (folder / "flink-conf.yaml").write_text(
-            (engine.CONFIGURATION / "flink-conf.yaml").read_text()
-            + f"rest.port: {rest}\n"
+            f"rest.address: {LOOPBACK}\nrest.bind-address: {LOOPBACK}\nrest.port: {rest}\n"
+            + f"jobmanager.bind-host: {LOOPBACK}\ntaskmanager.bind-host: {LOOPBACK}\n"
             + f"jobmanager.rpc.address: {LOOPBACK}\njobmanager.rpc.port: {self._rpc}\n"
             + f"taskmanager.host: {LOOPBACK}\ntaskmanager.numberOfTaskSlots: 2\n"
             + "cluster.evenly-spread-out-slots: true\n"
