@@ -22,7 +22,8 @@ def main() -> None:
             films = smallest * factor
             write_films(Path(folder) / "xrays", films)
             settings = (*SETTINGS, "beam.runner=flink", "beam.workers=2")
-            costs[films] = product.run(Path(folder), Path(folder) / "xrays", settings)
+            data = Path(folder) / "xrays"
+            costs[films] = product.run(Path(folder), data, settings, until=STEPS[-1])
     print(table(costs))
 
 

@@ -50,6 +50,7 @@ def java_command(class_path: str, heap: str = "512m") -> list[str]:
         f"-Xms{heap}",
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",  # it moves keys: compiling better took longer than the work
         *(f"-Dorg.slf4j.simpleLogger.{setting}" for setting in _LOGGING),
         *([f"-javaagent:{agent}=script:{_RULES}"] if agent else []),
         "-cp",

@@ -1,4 +1,4 @@
-"""Runs a command, and ends it when standard input ends.
+"""Runs a command, and ends it, and what it started, when standard input ends.
 
 Whoever starts something through it holds the other end of that pipe, which the kernel closes with
 its process: so the command goes with it, however it goes.
@@ -20,7 +20,11 @@ def main(command: list[str]) -> int:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         threading.Thread(target=_end_with_input, args=(child,), daemon=True).start()
-        return child.wait()
+        code = child.wait()
+    if os.getpgrp() == os.getpid():  # what the command itself started and left
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+    return code
 
 
 def _end_with_input(child: subprocess.Popen[bytes]) -> None:

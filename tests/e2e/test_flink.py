@@ -18,9 +18,9 @@ from tests.e2e.conftest import DONE, NO_FLOORS, ROOT, TINY, Run, settings
 pytestmark = pytest.mark.distributed
 
 INTERRUPTED = 130
-WORDS = settings(
-    *TINY, *NO_FLOORS, "report.robustness_films=0", "beam.runner=flink", "beam.workers=2"
-)
+NO_REPORT = ("report.robustness_films=0", "report.cam_films=0", "report.films_per_gallery=0")
+FLINK = ("beam.runner=flink", "beam.workers=2")
+WORDS = settings(*TINY, *NO_FLOORS, *NO_REPORT, "train.epochs=1", *FLINK)
 
 Ended = tuple[Path, subprocess.CompletedProcess[str]]
 

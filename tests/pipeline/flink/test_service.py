@@ -23,6 +23,9 @@ time.sleep(600)
 """
 
 
+PARENT = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+
+
 def process_in(log: Path) -> psutil.Process:
     """The one that wrote its id into the log."""
     for _ in range(200):
@@ -38,6 +41,14 @@ def test_stop_ends_it(tmp_path: Path) -> None:
     running = process_in(log)
     service.stop()
     assert not running.is_running()
+
+
+def test_stop_ends_what_it_started(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    service = Service("a server", [sys.executable, "-c", PARENT, *SLEEP], log)
+    running = process_in(log)
+    service.stop()
+    running.wait(timeout=5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
