@@ -6,8 +6,8 @@ import atexit
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from pipeline.flink.service import LOOPBACK, Service, free_port
 
 CONFIGURATION: Final = Path(__file__).with_name("flink-conf.yaml")
 DRIVER: Final = "org.apache.beam.runners.flink.FlinkJobServerDriver"
-EMBEDDED: Final = "[auto]"  # Beam's name for a Flink inside the job server
+EMBEDDED: Final = ("[auto]", "[local]")  # Beam's names for a Flink inside the job server
 _RULES: Final = Path(__file__).with_name("loopback.btm")
 _HERE: Final = ("localhost", LOOPBACK, "::1")
 # Flink 1.16 looks into the JDK's own classes, which Java 17 and newer close.
@@ -64,21 +64,20 @@ class Engine:
     def __init__(self, log: Path | None = None) -> None:
         self._log = log.resolve() if log else None
         self._lock = threading.Lock()
-        self._services: list[Service] = []
+        self._started = ExitStack()
         self._endpoints: dict[str, str] = {}
-        self._scratch = tempfile.TemporaryDirectory(prefix="pneumonia-flink-")
 
     def workers(self) -> str:
         """The endpoint of the pool of workers on this machine. Raises FlinkError."""
         port = free_port()
         command = [sys.executable, "-m", "pipeline.flink.worker_pool", f"--port={port}"]
-        return self._started("the pool of Beam's workers", command, port)
+        return self._endpoint("the pool of Beam's workers", lambda: command, port)
 
     def job_server(self, master: str, jar: str | None, parallelism: int) -> str:
         """The endpoint of Beam's job server, before a Flink at `master` or with one inside.
 
         Args:
-            master: host:port of a cluster, or EMBEDDED.
+            master: host:port of a cluster, or one of EMBEDDED.
             jar: of the job server; None: as jars.class_path says.
             parallelism: workers that a Flink inside is to have memory for.
 
@@ -86,35 +85,38 @@ class Engine:
             FlinkError: it does not start.
         """
         port = free_port()
-        configuration = Path(self._scratch.name, CONFIGURATION.name)
-        configuration.write_text(CONFIGURATION.read_text() + _memory(max(parallelism, 1)))
-        command = [
-            *java_command(jars.class_path(jar)),
-            DRIVER,
-            f"--flink-master={master}",
-            f"--flink-conf-dir={configuration.parent}",
-            f"--job-host={LOOPBACK}",
-            f"--job-port={port}",
-            "--artifact-port=0",
-            f"--artifacts-dir={self._scratch.name}/staged",
-            "--expansion-port=-1",  # for transforms in other languages: not used
-            "--clean-artifacts-per-job",
-        ]
-        return self._started("Beam's job server for Flink", command, port)
+
+        def command() -> list[str]:
+            scratch = tempfile.TemporaryDirectory(prefix="pneumonia-flink-")
+            folder = Path(self._started.enter_context(scratch))
+            configuration = CONFIGURATION.read_text() + _memory(max(parallelism, 1))
+            (folder / CONFIGURATION.name).write_text(configuration)
+            return [
+                *java_command(jars.class_path(jar)),
+                DRIVER,
+                f"--flink-master={master}",
+                f"--flink-conf-dir={folder}",
+                f"--job-host={LOOPBACK}",
+                f"--job-port={port}",
+                "--artifact-port=0",
+                f"--artifacts-dir={folder / 'staged'}",
+                "--expansion-port=-1",  # for transforms in other languages: not used
+                "--clean-artifacts-per-job",
+            ]
+
+        return self._endpoint("Beam's job server for Flink", command, port)
 
     def stop(self) -> None:
         """Stops what was started, the last first."""
         with self._lock:
             self._endpoints.clear()
-            while self._services:
-                self._services.pop().stop()
-            self._scratch.cleanup()
+            self._started.close()
 
-    def _started(self, name: str, command: list[str], port: int) -> str:
+    def _endpoint(self, name: str, command: Callable[[], list[str]], port: int) -> str:
         with self._lock:
             if name not in self._endpoints:
-                service = Service(name, command, self._log)
-                self._services.append(service)
+                service = Service(name, command(), self._log)
+                self._started.callback(service.stop)
                 service.wait_for(port)
                 self._endpoints[name] = f"{LOOPBACK}:{port}"
             return self._endpoints[name]
@@ -170,7 +172,7 @@ def check(config: BeamConfig) -> None:
     elsewhere = [
         address
         for address in (portable.job_endpoint, flink.flink_master)
-        if address and address != EMBEDDED and _host(address) not in _HERE
+        if address and address not in EMBEDDED and _host(address) not in _HERE
     ]
     if elsewhere and not portable.environment_type:
         raise FlinkError(

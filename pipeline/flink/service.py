@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import grpc
@@ -32,11 +33,11 @@ class Service:
         Args:
             name: for messages.
             command: the program and its arguments.
-            log: gets what it prints; None: standard error does.
+            log: gets what it prints; None: it prints where this process does.
         """
         self._name = name
         self._log = log
-        with log.open("ab") if log else open(sys.stderr.fileno(), "wb", closefd=False) as out:
+        with log.open("ab") if log else nullcontext() as out:
             # In a session of its own: Ctrl-C is for the run, which then stops this in order.
             self._process = subprocess.Popen(
                 [sys.executable, "-I", str(_KEEPER), *command],
@@ -75,4 +76,4 @@ class Service:
             self._process.wait()
 
     def _failure(self, what: str) -> str:
-        return f"{self._name} {what}; see {self._log or 'standard error'}"
+        return f"{self._name} {what}; see {self._log or 'what it printed'}"

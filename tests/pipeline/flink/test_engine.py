@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.beam import beam_args
 from pipeline.config import BeamConfig, ConfigError, load
-from pipeline.flink import engine
+from pipeline.flink import engine, jars
 from pipeline.flink.errors import FlinkError
 from pipeline.flink.runner import reason
 
@@ -56,6 +56,15 @@ def test_the_direct_runner_needs_no_java(tmp_path) -> None:
 def test_a_cluster_elsewhere_needs_workers_of_its_own(argument: str) -> None:
     with pytest.raises(FlinkError, match=r"another machine.*--environment_type"):
         engine.check(BeamConfig(runner="flink", args=(argument,)))
+
+
+@pytest.mark.parametrize("master", ["127.0.0.1:8081", "http://localhost:8081", "[::1]:8081"])
+def test_a_cluster_here_gets_its_workers_from_the_run(
+    master: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jars, "java", lambda: "java")
+    monkeypatch.setattr(jars, "class_path", lambda _: "a.jar")
+    engine.check(BeamConfig(runner="flink", args=(f"--flink_master={master}",)))
 
 
 def test_the_users_arguments_come_last() -> None:
