@@ -28,6 +28,7 @@ _MEMORY = {
     "taskmanager.memory.managed.size": "64m",
     "taskmanager.memory.network.min": "32m",
     "taskmanager.memory.network.max": "32m",
+    "taskmanager.network.sort-shuffle.min-parallelism": "1000",  # see docs/scaling.md
 }
 
 

@@ -34,7 +34,7 @@ def when_halted(folder: Path, act: Callable[[int], None]) -> threading.Thread:
         act(int(found[0].name))
         (folder / "go on").touch()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread
 
