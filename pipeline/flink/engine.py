@@ -39,8 +39,7 @@ _LOGGING: Final = (
 def java_command(class_path: str, heap: str = "512m") -> list[str]:
     """Java with what Flink needs, up to the main class; its servers stay on the loopback address.
 
-    The heap has one size from the start, and a collector that uses all of it before it collects:
-    so what Flink takes does not depend on the data, which it sorts and spills beside the heap.
+    The heap's size is a bound that the data does not move: Flink sorts and spills beside the heap.
     """
     agent = next(Path(class_path).parent.glob("byteman-*.jar"), None)
     return [
