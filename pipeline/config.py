@@ -54,7 +54,7 @@ class ImageConfig:
     size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 224
     crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
     low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
-    contrast: Literal["none", "standardise", "equalise", "clahe"] = "none"
+    contrast: Literal["none", "standardise", "equalise", "clahe", "harmonise"] = "none"
     segment_lungs: bool = False
 
 

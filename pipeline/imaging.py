@@ -19,6 +19,7 @@ _CONTRASTS = {
     "standardise": contrast.standardise,
     "equalise": contrast.equalise,
     "clahe": contrast.clahe,
+    "harmonise": contrast.harmonise,
 }
 
 

@@ -8,6 +8,8 @@ seen: each lung is filled to its convex hull, and each hull is mirrored across t
 import numpy as np
 import tensorflow as tf
 
+from pipeline.blur import gaussian
+
 _SIDE = 96  # the mask needs no more
 _DIRECTIONS = 32  # half-planes of a convex hull
 _PLACE = 0.2  # lowest plausibility of a place that can be lung
@@ -36,14 +38,14 @@ def lung_mask(image: tf.Tensor) -> tf.Tensor:
         float32[S,S] in [0,1]; 1 everywhere where no two lungs are found.
     """
     small = tf.image.resize(image[..., None], [_SIDE, _SIDE], antialias=True)[..., 0] / 255.0
-    smooth = _blur(small, 1.0)
+    smooth = gaussian(small, 1.0)
     spine = _spine(smooth)
     regions = _lung_regions(smooth, spine)
     sides = [regions * tf.cast(side, tf.float32) for side in (spine > _X, spine < _X)]
     right, left = (_hull(side) for side in sides)
     found = _are_two_lungs(tf.stack(sides), tf.stack([right, left]))
     hulls = tf.maximum(right, left)
-    lungs = _blur(_dilate(tf.maximum(hulls, _mirror(hulls, spine)), 5), 1.5)
+    lungs = gaussian(_dilate(tf.maximum(hulls, _mirror(hulls, spine)), 5), 1.5)
     mask = tf.where(found, lungs, tf.ones_like(lungs))
     return tf.clip_by_value(tf.image.resize(mask[..., None], image.shape)[..., 0], 0.0, 1.0)
 
@@ -56,7 +58,7 @@ def _spine(smooth: tf.Tensor) -> tf.Tensor:
 
 
 def _lung_regions(smooth: tf.Tensor, spine: tf.Tensor) -> tf.Tensor:
-    contrast = smooth - _blur(smooth, _SIDE / 6)
+    contrast = smooth - gaussian(smooth, _SIDE / 6)
     inside = (np.abs(_X - 0.5) < 0.38) & (np.abs(_Y - 0.5) < 0.4)
     threshold = tf.minimum(_otsu(tf.boolean_mask(contrast, inside)), 0.0)
     dark = tf.cast(contrast < threshold, tf.float32)
@@ -134,13 +136,3 @@ def _mirror(mask: tf.Tensor, spine: tf.Tensor) -> tf.Tensor:
 
 def _dilate(image: tf.Tensor, side: int) -> tf.Tensor:
     return tf.nn.max_pool2d(image[None, ..., None], side, 1, "SAME")[0, ..., 0]
-
-
-def _blur(image: tf.Tensor, sigma: float) -> tf.Tensor:
-    """Gaussian blur; beyond the border the image is mirrored."""
-    radius = int(np.ceil(3 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = tf.constant(kernel / kernel.sum(), tf.float32)
-    padded = tf.pad(image, [[radius, radius], [radius, radius]], "SYMMETRIC")[None, ..., None]
-    rows = tf.nn.conv2d(padded, tf.reshape(kernel, [-1, 1, 1, 1]), 1, "VALID")
-    return tf.nn.conv2d(rows, tf.reshape(kernel, [1, -1, 1, 1]), 1, "VALID")[0, ..., 0]

@@ -35,7 +35,7 @@ def test_an_override_wins_over_the_file(tmp_path):
         ("train.epochs=many", ["train.epochs", "many"]),
         ("gate.recall=1.5", ["gate.recall", "1.5"]),
         ("image.size=100", ["image.size"]),
-        ("image.contrast=magic", ["image.contrast", "clahe"]),
+        ("image.contrast=magic", ["image.contrast", "harmonise"]),
         ("name=../../etc", ["name"]),
         ("nothing", ["section.field=value"]),
         ("train=3", ["train"]),
