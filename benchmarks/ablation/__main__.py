@@ -33,7 +33,7 @@ def main() -> int:
 
     xrays = Path(os.environ.get("PNEUMONIA_XRAYS", "../shared/xrays"))
     chosen = films.choose(xrays / "kermany224")
-    judges = _judges(chosen["judge"], films.of_folder(xrays / "external"))
+    judges = _judges(chosen["judge"], chosen["unlike"], films.of_folder(xrays / "external", 2))
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.rows or rows:
         result = options.folder / f"{name}-{options.seed}.json"
@@ -56,7 +56,9 @@ def main() -> int:
     return 0
 
 
-def _judges(films: "list[Film]", external: "list[Film]") -> "dict[str, list[Film]]":
+def _judges(
+    films: "list[Film]", unlike: "list[Film]", external: "list[Film]"
+) -> "dict[str, list[Film]]":
     """The held-out films as they are, with the classes' looks swapped, with faults; and others."""
     from benchmarks.ablation import nuisances
 
@@ -70,6 +72,7 @@ def _judges(films: "list[Film]", external: "list[Film]") -> "dict[str, list[Film
             dataclasses.replace(film, image_bytes=nuisances.corrupt(film.image_bytes, seed))
             for seed, film in enumerate(films)
         ],
+        "unlike": unlike,
         "external": external,
     }
 
