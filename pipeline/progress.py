@@ -1,6 +1,8 @@
 """What a person sees of a run: a line per step, everything else in the run's log."""
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from rich.console import Console
 _STARTS = "Component %s is running."
 _ENDS = "Component %s is finished."
 _CACHED = "A cached execution %d is used."
+_STDERR = 2  # the file descriptor
 
 
 class _Steps(logging.Handler):
@@ -42,7 +45,10 @@ def _step(record: logging.LogRecord) -> str:
 
 @contextmanager
 def reported(console: Console, log: Path) -> Iterator[None]:
-    """Shows each step on the console and sends all other log messages and warnings to `log`."""
+    """Shows each step on the console; all other messages and warnings go to `log`.
+
+    So does what compiled libraries print: they know only the file descriptor.
+    """
     root = logging.getLogger()
     former, level = list(root.handlers), root.level
     file = logging.FileHandler(log, encoding="utf-8")
@@ -55,9 +61,30 @@ def reported(console: Console, log: Path) -> Iterator[None]:
     # TensorFlow's logger brings a handler of its own, which would write over the progress lines.
     logging.getLogger("tensorflow").handlers = [logging.NullHandler()]
     try:
-        yield
+        with _compiled_code_writes_to(log):
+            yield
     finally:
         file.close()
         logging.captureWarnings(False)
         root.handlers = former
         root.setLevel(level)
+
+
+@contextmanager
+def _compiled_code_writes_to(log: Path) -> Iterator[None]:
+    """Points standard error's descriptor to a file; Python's own sys.stderr stays as it was."""
+    python = sys.stderr
+    python.flush()
+    kept = os.dup(_STDERR)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), _STDERR)
+    if python is sys.__stderr__:
+        sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1, errors="backslashreplace")
+    try:
+        yield
+    finally:
+        if sys.stderr is not python:
+            sys.stderr.close()
+            sys.stderr = python
+        os.dup2(kept, _STDERR)
+        os.close(kept)

@@ -33,7 +33,7 @@ def main() -> int:
 
     xrays = Path(os.environ.get("PNEUMONIA_XRAYS", "../shared/xrays"))
     chosen = films.choose(xrays / "kermany224")
-    judges = _judges(chosen["judge"], chosen["unlike"], films.of_folder(xrays / "external", 2))
+    judges = _judges(chosen["judge"], chosen["unlike"], films.of_folder(xrays / "external", 4))
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.rows or rows:
         result = options.folder / f"{name}-{options.seed}.json"

@@ -14,7 +14,7 @@ from components.xray_example_gen import listing, patients, splitting
 SEED = 20
 _SHARES = {"judge": 0.2, "tune": 0.1}
 # Of normal and sick films. Training keeps the public set's imbalance; the others need both alike.
-_LIMITS = {"train": (350, 900), "tune": (80, 120), "judge": (120, 120), "unlike": (120, 120)}
+_LIMITS = {"train": (250, 650), "tune": (80, 120), "judge": (120, 120), "unlike": (120, 120)}
 # The eighth of a class that looks most like the other one is kept for judging; the third or half
 # next to it is left out of training, where the look shall tell the class as it does in public sets.
 _UNLIKE, _BETWEEN = 0.12, (0.5, 0.3)
