@@ -48,6 +48,7 @@ def java_command(class_path: str, heap: str = "512m") -> list[str]:
         "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
         f"-Xms{heap}",
         f"-Xmx{heap}",
+        "-XX:+AlwaysPreTouch",  # what it will take is seen at once, not after many films
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",  # it moves keys: compiling better took longer than the work
         *(f"-Dorg.slf4j.simpleLogger.{setting}" for setting in _LOGGING),
