@@ -31,7 +31,7 @@ from pipeline import (
 )
 from pipeline.config import ImageConfig, ModelConfig, OperatingPointConfig, TrainConfig
 from pipeline.feature_cache import Features
-from pipeline.intervals import hanley_mcneil, wilson
+from pipeline.intervals import newcombe, wilson
 
 if TYPE_CHECKING:  # half a minute of imports on a slow disk, and TFX calls this, not we TFX
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -130,8 +130,9 @@ def _check_classes(train: Features, val: Features) -> None:
 
 
 def _key(settings: Settings, train: Features, val: Features, start: weights.Weights) -> str:
-    """Names the checkpoint of this very training."""
-    parts = [asdict(settings), train.digest, val.digest, start.sha256]
+    """Names the checkpoint of this very training; it holds evidence in val's order."""
+    in_order = hashlib.sha256(b"".join(val.hashes)).hexdigest()
+    parts = [asdict(settings), train.digest, in_order, start.sha256]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -201,7 +202,7 @@ def _summary(
         "operating_point": asdict(point),
         "validation": {
             "auc": fit.best.val_auc,
-            "auc_interval": hanley_mcneil(fit.best.val_auc, sick, healthy),
+            "auc_interval": newcombe(fit.best.val_auc, sick, healthy),
             "sensitivity": point.sensitivity,
             "sensitivity_interval": wilson(point.sensitivity * sick, sick),
             "specificity": point.specificity,

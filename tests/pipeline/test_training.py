@@ -1,6 +1,7 @@
 """run_fn from transformed examples to a SavedModel, whole and the same after any interruption."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,6 +84,24 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(
     assert epochs(model) == epochs(trained.model)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+def test_a_training_that_goes_on_with_films_in_another_order_sets_the_same_threshold(
+    trained: Trained, tmp_path: Path
+) -> None:
+    """A Transform that runs again on several workers may write the same films in another order."""
+    data = shutil.copytree(trained.data, tmp_path / "data")
+    died = subprocess.run([sys.executable, "-c", DYING, data, tmp_path, "5"])
+    assert died.returncode == -signal.SIGKILL
+    (films,) = (str(path) for path in (data / "val").iterdir())
+    records = list(tf.data.TFRecordDataset(films, "GZIP").as_numpy_iterator())
+    with tf.io.TFRecordWriter(films, "GZIP") as file:
+        for record in sorted(records):
+            file.write(record)
+    fn_args = harness.fn_args(data, tmp_path, tmp_path / "cache")
+    training.run_fn(fn_args)
+    found = summary(Path(fn_args.serving_model_dir))["operating_point"]
+    assert found == pytest.approx(summary(trained.model)["operating_point"], rel=1e-3)
 
 
 def test_another_seed_gives_another_model(trained: Trained, tmp_path: Path) -> None:
