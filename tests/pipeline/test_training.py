@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -87,18 +88,20 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(
 
 
 def test_a_training_that_goes_on_with_films_in_another_order_sets_the_same_threshold(
-    trained: Trained, tmp_path: Path
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Transform that runs again on several workers may write the same films in another order."""
     data = shutil.copytree(trained.data, tmp_path / "data")
-    died = subprocess.run([sys.executable, "-c", DYING, data, tmp_path, "5"])
-    assert died.returncode == -signal.SIGKILL
+    fn_args = harness.fn_args(data, tmp_path, tmp_path / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_export", Mock(side_effect=OSError("the disk is full")))
+        with pytest.raises(OSError, match="disk is full"):
+            training.run_fn(fn_args)
     (films,) = (str(path) for path in (data / "val").iterdir())
     records = list(tf.data.TFRecordDataset(films, "GZIP").as_numpy_iterator())
     with tf.io.TFRecordWriter(films, "GZIP") as file:
         for record in sorted(records):
             file.write(record)
-    fn_args = harness.fn_args(data, tmp_path, tmp_path / "cache")
     training.run_fn(fn_args)
     found = summary(Path(fn_args.serving_model_dir))["operating_point"]
     assert found == pytest.approx(summary(trained.model)["operating_point"], rel=1e-3)
