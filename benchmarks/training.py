@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import films, options, product
 from benchmarks.process import Observed
 from pipeline import features
-from pipeline.intervals import hanley_mcneil
+from pipeline.intervals import newcombe
 from pipeline.operating_point import area_under_roc
 
 
@@ -126,7 +126,7 @@ def judged(folder: Path) -> tuple[float, tuple[float, float]]:
 def auc(probability: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float, float]]:
     area = area_under_roc(probability, labels)
     sick = int(labels.sum())
-    return area, hanley_mcneil(area, sick, len(labels) - sick)
+    return area, newcombe(area, sick, len(labels) - sick)
 
 
 def disk(folder: Path) -> str:

@@ -3,7 +3,10 @@
 import math
 from typing import Final
 
+from scipy import optimize
+
 Z: Final = 1.96  # the standard normal's 97.5 % quantile, as tables and the literature round it
+_TINY: Final = 1e-9  # at the measured area itself, 1 also solves the equation
 
 
 def wilson(successes: float, trials: float, z: float = Z) -> tuple[float, float]:
@@ -26,20 +29,29 @@ def wilson(successes: float, trials: float, z: float = Z) -> tuple[float, float]
     return max(min(low, share), 0.0), min(max(high, share), 1.0)
 
 
-def hanley_mcneil(auc: float, positives: float, negatives: float) -> tuple[float, float]:
+def newcombe(auc: float, positives: float, negatives: float) -> tuple[float, float]:
     """The interval of an area under the ROC curve; (nan, nan) where a class is missing.
 
-    Source: J. A. Hanley, B. J. McNeil, "The meaning and use of the area under a receiver operating
-    characteristic (ROC) curve", Radiology 143 (1982), 29-36; cut at 0 and 1.
+    Source: R. G. Newcombe, "Confidence intervals for an effect size measure based on the
+    Mann-Whitney statistic. Part 2", Statistics in Medicine 25 (2006), 559-573, method 5: the
+    variance of Hanley and McNeil (1982) taken at the bounds themselves, so that, as in Wilson's
+    interval, a perfect ranking of few films is no proof of a perfect model.
     """
     if not positives or not negatives or math.isnan(auc):
         return math.nan, math.nan
-    one_negative = auc / (2 - auc)
-    one_positive = 2 * auc**2 / (1 + auc)
-    variance = (
-        auc * (1 - auc)
-        + (positives - 1) * (one_negative - auc**2)
-        + (negatives - 1) * (one_positive - auc**2)
-    ) / (positives * negatives)
-    spread = Z * math.sqrt(max(variance, 0.0))
-    return max(auc - spread, 0.0), min(auc + spread, 1.0)
+
+    return _below(auc, positives, negatives), 1 - _below(1 - auc, positives, negatives)
+
+
+def _below(auc: float, positives: float, negatives: float) -> float:
+    """The area that lies Z of its own deviations below the measured one."""
+    if auc <= _TINY:
+        return 0.0
+
+    def beyond(bound: float) -> float:
+        half = (positives + negatives) / 2 - 1
+        of_pairs = 1 + half * ((1 - bound) / (2 - bound) + bound / (1 + bound))
+        variance = bound * (1 - bound) * of_pairs / (positives * negatives)
+        return (auc - bound) ** 2 - Z**2 * variance
+
+    return optimize.brentq(beyond, 0.0, auc - _TINY)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from pipeline import features, model_card, operating_point, variables
 from pipeline.config import OperatingPointConfig
-from pipeline.intervals import hanley_mcneil, wilson
+from pipeline.intervals import newcombe, wilson
 from pipeline.operating_point import OperatingPoint, area_under_roc
 from pipeline.report.split import Split, batches, parsed
 from pipeline.training import SUMMARY
@@ -177,7 +177,7 @@ def _judged(
         fitted_on=_by_class(fit_labels),
         judged_on=_by_class(labels),
         auc=auc,
-        auc_interval=hanley_mcneil(auc, sick, len(labels) - sick),
+        auc_interval=newcombe(auc, sick, len(labels) - sick),
         before=figures(special.expit(logits), labels, old_threshold),
         after=figures(fitted.probability(logits), labels, fitted.threshold),
     )

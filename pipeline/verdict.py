@@ -202,7 +202,7 @@ def _slice(key: tuple[tuple[str, Any], ...], metrics: Mapping[str, Any]) -> Slic
         auc=Figure(
             evaluation.AUC,
             auc,
-            intervals.hanley_mcneil(auc, counts.positives, counts.negatives),
+            intervals.newcombe(auc, counts.positives, counts.negatives),
         ),
         others=(
             Figure(evaluation.PR_AUC, probabilities[evaluation.PR_AUC] if both else math.nan),

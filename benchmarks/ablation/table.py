@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.intervals import hanley_mcneil
+from pipeline.intervals import newcombe
 
 DOCUMENT = Path("docs/ablation.md")
 _START, _END = "<!-- table -->", "<!-- end of table -->"
@@ -31,7 +31,7 @@ def write(rows: Mapping[str, Mapping], folder: Path) -> None:
 
 def _line(name: str, seed: str, row: Mapping, figures: Mapping[str, Mapping[str, float]]) -> str:
     clean, unlike = figures["clean"], figures["unlike"]
-    low, high = hanley_mcneil(clean["auc"], 120, 120)
+    low, high = newcombe(clean["auc"], 120, 120)
     cells = (
         f"`{name}`" + ("" if seed == "20" else f", seed {seed}"),
         f"{row['asks']}: " + (", ".join(f"`{change}`" for change in row["set"]) or "nothing"),
