@@ -1,7 +1,7 @@
 """The model that a candidate is compared with: the one that was served before it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +40,8 @@ class ServedBefore(ResolverStrategy):
 
     A candidate that was pushed earlier is compared with what it was compared with then, so that an
     identical rerun finds the Evaluator's result in the cache, and a rollback is not undone by it.
-    Any other is compared with what is served now, which a promotion may have changed.
+    Any other is compared with what is served now, which a promotion may have changed; where that is
+    none of this run's models (a recalibrated one), with the newest version that is.
     """
 
     def __init__(self, serving_dir: str) -> None:
@@ -51,21 +52,21 @@ class ServedBefore(ResolverStrategy):
     ) -> dict[str, list[Artifact]]:
         """Lists no baseline, or one; the candidate passes through."""
         (candidate,) = input_dict[CANDIDATE]
-        wanted = self._wanted(candidate)
-        found = [
-            model
-            for model in input_dict[MODEL]
-            if wanted and model.uri == wanted.uri and identify(model.uri) == wanted
-        ]
-        if wanted and not found:
-            logging.warning("%s: gone or changed; the candidate has no baseline", wanted.uri)
-        return {CANDIDATE: [candidate], MODEL: found[:1]}
+        for wanted in self._wanted(candidate):
+            for model in input_dict[MODEL]:
+                if model.uri == wanted.uri and identify(model.uri) == wanted:
+                    return {CANDIDATE: [candidate], MODEL: [model]}
+            logging.warning("%s: not of this run, gone or changed; no baseline", wanted.uri)
+        return {CANDIDATE: [candidate], MODEL: []}
 
-    def _wanted(self, candidate: Artifact) -> versions.Model | None:
+    def _wanted(self, candidate: Artifact) -> Iterator[versions.Model]:
+        """The best first."""
         own = versions.find(self._serving_dir, identify(candidate.uri).sha256)
         if own is not None:
             record = versions.record(self._serving_dir, own)
-            return record.baseline if record else None
-        served = versions.versions(self._serving_dir)[-1:]
-        record = versions.record(self._serving_dir, served[0]) if served else None
-        return record.model if record else None
+            if record and record.baseline:
+                yield record.baseline
+            return
+        for version in reversed(versions.versions(self._serving_dir)):
+            if record := versions.record(self._serving_dir, version):
+                yield record.model

@@ -14,6 +14,7 @@ from pipeline.run_folder import RUNS, RunBusyError, RunFolder
 
 # Most local films judge: that decides what is pushed, and two numbers need few to be fitted.
 _SPLITS = ("data.test_fraction=0.45", "data.limit_per_class=null")
+_SUFFIX = "-recalibrated"
 _ROWS = ("sensitivity", "specificity", "precision")
 
 
@@ -65,7 +66,8 @@ def _base(args: argparse.Namespace) -> tuple[str, Path, Path | None]:
     if args.serving_dir:
         return "recalibrated", args.serving_dir, None
     found = run_folder.find(args.run)
-    return f"{found.root.name}-recalibrated", found.serving, found.config
+    name = found.root.name.removesuffix(_SUFFIX) + _SUFFIX
+    return name, found.serving, found.config
 
 
 def _trained(serving: Path, there: list[int]) -> int:

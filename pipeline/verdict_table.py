@@ -80,7 +80,11 @@ def _outcome(verdict: Verdict) -> str:
         return f"[red]refused[/]: {'; '.join(reasons)}; not pushed: {served} as before"
     if verdict.pushed:
         return f"[green]pushed[/]: {served} from {escape(str(verdict.serving_dir))}"
-    holder = f"version {verdict.version} holds this model" if verdict.version else "deleted since"
+    holder = (
+        f"version {verdict.version} holds this model"
+        if verdict.version
+        else "deleted since (another --run would push it again)"
+    )
     return f"blessed; pushed by an earlier run, {holder}: {served}"
 
 

@@ -148,6 +148,19 @@ def test_a_life_of_runs_pushes_and_rollbacks(runs: Runs) -> None:
     assert other_bounds.served == rolled_back
 
 
+def test_beside_a_served_model_of_another_run_the_newest_of_this_run_counts(runs: Runs) -> None:
+    runs.train("first", threshold=0.5)
+    runs("first")
+    runs.train("elsewhere", threshold=0.45)
+    model = Path(runs.uris["elsewhere"])
+    recalibrated = versions.Model(str(model), "its own")
+    record = versions.Record(recalibrated, baseline=None)
+    served = versions.publish(runs.folder.serving, model / "Format-Serving", record)
+    runs.train("second", threshold=0.55)
+    assert runs("second").served != served
+    assert runs.baseline == "first"
+
+
 def test_a_model_with_good_figures_that_serves_otherwise_is_refused(runs: Runs) -> None:
     runs.train("first", threshold=0.5, image_error=0.01)
     refused = runs("first", tried=True)
