@@ -10,6 +10,7 @@ from tfx.types import BaseChannel, Channel
 from tfx.types.artifact import Artifact
 from tfx.types.standard_artifacts import ExampleStatistics
 
+from components.data_gate import DataGate
 from components.shift_validator import ShiftValidator
 from pipeline import features
 from pipeline.config import ShiftConfig
@@ -62,7 +63,9 @@ def last_run_resolver(statistics: BaseChannel) -> Resolver:
 
 
 class DataBefore(ResolverStrategy):
-    """Picks the statistics made last before the current ones; these themselves on a first run.
+    """Picks the last statistics before the current ones whose data were used; else the current.
+
+    Data that DataGate refused do not become the measure of what comes after them.
 
     An identical rerun has the same current statistics, out of the cache, and so the same ones
     before: what is downstream stays in the cache, too.
@@ -73,11 +76,24 @@ class DataBefore(ResolverStrategy):
     ) -> dict[str, list[Artifact]]:
         """Lists one artifact before; the current one passes through."""
         (current,) = input_dict[CURRENT]
-        older = [artifact for artifact in input_dict[BEFORE] if artifact.id < current.id]
+        used = _inputs_of(DataGate.get_class_type(), store)
+        older = [one for one in input_dict[BEFORE] if one.id < current.id and one.id in used]
         return {
             CURRENT: [current],
             BEFORE: [max(older, key=lambda artifact: artifact.id, default=current)],
         }
+
+
+def _inputs_of(component_type: str, store: mlmd.MetadataStore) -> set[int]:
+    """The ids of all artifacts that a component took in where it succeeded."""
+    try:
+        executions = store.get_executions_by_type(component_type)
+    except mlmd.errors.NotFoundError:
+        return set()
+    ended = (mlmd.proto.Execution.COMPLETE, mlmd.proto.Execution.CACHED)
+    succeeded = [one.id for one in executions if one.last_known_state in ended]
+    events = store.get_events_by_execution_ids(succeeded) if succeeded else ()
+    return {event.artifact_id for event in events}
 
 
 def limits(config: ShiftConfig) -> distribution_validator_pb2.DistributionValidatorConfig:

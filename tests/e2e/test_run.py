@@ -72,6 +72,8 @@ def test_a_loss_of_films_since_the_last_run_stops_the_next(tmp_path, films, pneu
     assert stopped.returncode == FAILED
     said = " ".join(stopped.stdout.split())
     assert "the split 'train' lost more than 50% of the last run's films" in said
+    next((xrays / "train").rglob("*.*")).unlink()
+    assert pneumonia(tmp_path, *words).returncode == FAILED, "refused data are no measure"
     assert pneumonia(tmp_path, *words, *settings("shift.stop_loss=1")).returncode == DONE
 
 
