@@ -12,7 +12,11 @@ DONE, FAILED, USAGE = 0, 1, 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--run", help="name of the folder under runs/ (default: the latest run)")
-    parser.add_argument("--to", type=Path, help="folder, replaced (default: the project's own)")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        help="a new folder, or a packed model to replace (default: the project's own)",
+    )
     parser.add_argument(
         "--made-by", default="", metavar="COMMAND", help="what makes this model anew; kept with it"
     )

@@ -37,12 +37,16 @@ def pack(version: Path, target: Path, made_by: str) -> None:
 
     Args:
         version: a pushed SavedModel.
-        target: replaced as a whole.
+        target: a new folder, or one with a packed model, which is replaced as a whole.
         made_by: the commands that make this version anew.
 
     Raises:
-        PretrainedError: unpacked again, it would answer otherwise than the version does.
+        PretrainedError: the target holds something else, or unpacked again, the model would answer
+            otherwise than the version does.
     """
+    target = target.resolve()
+    if target.exists() and not (target / _MANIFEST).is_file():
+        raise PretrainedError(f"{target}: is there and holds no packed model; name a new folder")
     start = _imagenet()
     names = {array.tobytes(): name for name, array in start.arrays.items()}
     shared, trained = {}, {}

@@ -54,6 +54,14 @@ def test_the_frozen_blocks_do_not_travel(packed: Path, public_weights: weights.W
     assert manifest["made_by"] == "make it"
 
 
+def test_a_folder_of_something_else_is_not_replaced(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "one.png").write_bytes(b"a film")
+    with pytest.raises(PretrainedError, match="holds no packed model"):
+        pack(trained.model, tmp_path / "films", "")
+    assert (tmp_path / "films" / "one.png").read_bytes() == b"a film"
+
+
 def test_it_is_unpacked_once(packed: Path, tmp_path: Path) -> None:
     first = unpack(tmp_path / "serving", packed)
     assert unpack(tmp_path / "serving", packed) == first
@@ -89,8 +97,8 @@ def test_weights_that_float16_cannot_hold_are_not_published(
 ) -> None:
     monkeypatch.setattr(pretrained, "_difference", lambda *_: 0.2)
     (tmp_path / "packed").mkdir()
-    (tmp_path / "packed" / "former").touch()
+    (tmp_path / "packed" / "manifest.json").write_text("the former one")
     with pytest.raises(PretrainedError, match=r"differ by 0\.200"):
         pack(trained.model, tmp_path / "packed", "")
     assert [path.name for path in tmp_path.iterdir()] == ["packed"]
-    assert (tmp_path / "packed" / "former").exists()
+    assert (tmp_path / "packed" / "manifest.json").read_text() == "the former one"
