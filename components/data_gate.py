@@ -169,7 +169,8 @@ def check(
     """
     problems = [problem for name, split in splits.items() for problem in _lacks(name, split)]
     problems += [
-        f"{error}; repair what wrote the examples, or pipeline/schema.pbtxt if they are right"
+        f"{error}; repair what wrote the examples, or pipeline/schema.pbtxt if they are right (and "
+        "choose another --run: this one keeps its schema)"
         for error in _listed(anomalies, anomalies_pb2.AnomalyInfo.ERROR)
     ]
     problems += data_shift.problems(shifts, limits.stop_label, limits.stop_loss)

@@ -9,6 +9,7 @@ from components.xray_example_gen import near_duplicates, patients
 from components.xray_example_gen.listing import Entry
 from pipeline.config import DataConfig
 
+_TELLING = 4  # characters of a manifest's patient id
 _SMALL, _LARGE = 800, 1200  # about a third each of the public training set
 
 
@@ -72,7 +73,7 @@ class Inspector:
         is_private = patient_from in ("manifest", "dicom") or xray.source_format == "dicom"
         return Record(
             path=entry.path,
-            name=self._name(entry.path, xray.identity),
+            name=self._name(entry, xray.identity),
             label=entry.label,
             official_test=entry.official_test,
             group=patients.group(patient, self.seed),
@@ -100,14 +101,17 @@ class Inspector:
     def _rejected(
         self, entry: Entry, reason: str, detail: str, identity: tuple[str, ...] = ()
     ) -> Record:
-        name = self._name(entry.path, identity)
+        name = self._name(entry, identity)
         return Record(
             entry.path, name, entry.label, entry.official_test, reason=str(reason), detail=detail
         )
 
-    def _name(self, path: str, identity: tuple[str, ...]) -> str:
-        """The path without a DICOM patient's names and ids, which file names often carry."""
-        for word in identity:
+    def _name(self, entry: Entry, identity: tuple[str, ...]) -> str:
+        """The path without the patient's names and ids, which file names often carry."""
+        path = entry.path
+        # A manifest may count its patients from 1: such an id tells nobody, and is in every name.
+        told = (entry.patient,) if entry.patient and len(entry.patient) >= _TELLING else ()
+        for word in (*identity, *told):
             stand_in = patients.pseudonym(word, self.salt)
             path = re.sub(re.escape(word), stand_in, path, flags=re.IGNORECASE)
         return path

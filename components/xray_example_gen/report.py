@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 from rich.markup import escape
@@ -110,14 +110,17 @@ def check(
     if report.written and report.rejected <= max_rejected * report.seen:
         return
     reasons = ", ".join(f"{count} {reason}" for reason, count in report.reasons.items())
-    rejects = (
-        repr(record.name) for record, fate in zip(records, fates, strict=True) if fate.reason
-    )
-    first = ", ".join(islice(rejects, _NAMES_SHOWN))
+    rejects = [
+        (record.name, fate) for record, fate in zip(records, fates, strict=True) if fate.reason
+    ]
+    for name, fate in rejects:  # the report of a step that fails is deleted
+        logging.warning("Ingest: rejected %r: %s (%s)", name, fate.reason, fate.detail)
+    first = ", ".join(repr(name) for name, _ in rejects[:_NAMES_SHOWN])
     share = f"more than data.max_rejected {max_rejected:.0%} allows"
     raise IngestError(
         f"{report.rejected} of {report.seen} files are rejected ({reasons}), "
-        f"{share if report.written else 'nothing is left'}; the first: {first}"
+        f"{share if report.written else 'nothing is left'}; the first: {first}; "
+        "run.log has all: mend them or take them out"
     )
 
 

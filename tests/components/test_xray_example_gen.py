@@ -202,8 +202,9 @@ def test_a_manifest_names_patients_across_formats(tmp_path):
             ("jpeg", encoded(grey(seed=number), "JPEG")),
             ("dcm", dicom(grey(seed=100 + number), bits=8, PatientID=f"secret-{number}")),
         ):
-            files[f"film {number}.{kind}"] = content
-            rows.append(f"film {number}.{kind},{label},secret-{number},,,ward {number % 2}")
+            name = f"film {number} of SECRET-{number}.{kind}"
+            files[name] = content
+            rows.append(f"{name},{label},secret-{number},,,ward {number % 2}")
     files["manifest.csv"] = "\n".join(rows).encode()
     result = ingest(write(tmp_path / "set", files), tmp_path / "out")
     assert result.report.patients_from == {"manifest": 48}
@@ -214,6 +215,7 @@ def test_a_manifest_names_patients_across_formats(tmp_path):
         assert film[features.SOURCE].startswith(b"ward ")
     assert set(map(len, films_of.values())) == {2}
     assert not any(b"secret" in patient for patient in films_of)
+    assert not any("secret" in name.lower() for name in split_of)
     assert all(len({split_of[name] for name in names}) == 1 for names in films_of.values())
 
 
