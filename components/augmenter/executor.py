@@ -21,6 +21,7 @@ from pipeline.config import AugmentConfig
 Artifacts = dict[str, list[Artifact]]
 
 _PART_BYTES = 16 * 2**20  # of input; a part is sorted in memory
+_MOST_PARTS = 400  # each is a file that Split holds open; many systems allow 1,024
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -62,7 +63,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self, source: str, target: str, scratch: str, config: AugmentConfig, seed: int
     ) -> None:
         files = sorted(tf.io.gfile.glob(f"{source}/*"))
-        count = max(1, math.ceil(sum(tf.io.gfile.stat(f).length for f in files) / _PART_BYTES))
+        size = sum(tf.io.gfile.stat(file).length for file in files)
+        count = min(max(1, math.ceil(size / _PART_BYTES)), _MOST_PARTS)
         tf.io.gfile.makedirs(target)
         tf.io.gfile.makedirs(scratch)
         with self._make_beam_pipeline() as pipeline:

@@ -1,6 +1,7 @@
 """The films of one split, read as often as needed, one batch in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ class Split:
         wanted = set(positions)
         found = {
             position: parsed([record])[features.IMAGE][0]
-            for position, record in enumerate(self.records())
+            for position, record in enumerate(islice(self.records(), max(wanted, default=-1) + 1))
             if position in wanted
         }
         return [found[position] for position in positions]
