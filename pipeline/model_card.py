@@ -45,7 +45,7 @@ def build(summary: Mapping[str, Any]) -> Card:
             "precision",
             "Calibration": summary["config"]["operating_point"]["calibration"],
             "Decision": f"pneumonia from a calibrated probability of {point['threshold']:.4f} on: "
-            "the highest threshold that reached a sensitivity of "
+            "the best specificity at a sensitivity of at least "
             f"{summary['config']['operating_point']['sensitivity']} "
             + ("on the local films" if "recalibration" in summary else "on the validation split"),
         },

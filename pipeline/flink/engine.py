@@ -22,6 +22,10 @@ CONFIGURATION: Final = Path(__file__).with_name("flink-conf.yaml")
 DRIVER: Final = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 EMBEDDED: Final = ("[auto]", "[local]")  # Beam's names for a Flink inside the job server
 _RULES: Final = Path(__file__).with_name("loopback.btm")
+_OPEN: Final = (
+    "Beam's job server answers on all of this machine's addresses, without a password, and whoever "
+    "reaches it may run commands here; keep it behind a firewall"
+)
 _HERE: Final = ("localhost", LOOPBACK, "::1")
 # Flink 1.16 looks into the JDK's own classes, which Java 17 and newer close.
 _OPENED: Final = (
@@ -37,11 +41,16 @@ _LOGGING: Final = (
 
 
 def java_command(class_path: str, heap: str = "512m") -> list[str]:
-    """Java with what Flink needs, up to the main class; its servers stay on the loopback address.
+    """Java with what Flink needs, up to the main class.
+
+    Its servers stay on the loopback address, by rules that need Byteman beside the class path;
+    where it is missing, that is told.
 
     The heap's size is a bound that the data does not move: Flink sorts and spills beside the heap.
     """
     agent = next(Path(class_path).parent.glob("byteman-*.jar"), None)
+    if not agent:
+        print(f"Flink: {class_path} has no byteman-*.jar beside it: {_OPEN}", file=sys.stderr)
     return [
         jars.java(),
         *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED),

@@ -74,7 +74,7 @@ def _robustness(
 def _cam(
     model: Any, split: Split, labels: NDArray[np.int64], settings: dict[str, int]
 ) -> dict[str, Any] | None:
-    """On films with pneumonia that the model finds: only they must have heat in the lungs."""
+    """On films with pneumonia: only they must have heat in the lungs."""
     positions = np.flatnonzero(labels == 1)
     positions = np.random.default_rng(settings["seed"]).permutation(positions)
     images = split.images(positions[: settings["cam_films"]].tolist())
