@@ -18,6 +18,8 @@ from tests.e2e.conftest import DONE, NO_FLOORS, ROOT, TINY, Run, settings
 pytestmark = pytest.mark.distributed
 
 INTERRUPTED = 130
+# Who starts tests in the background of a shell script has them ignore Ctrl-C.
+LISTENING = ("env", "--default-signal=INT")
 NO_REPORT = ("report.robustness_films=0", "report.cam_films=0", "report.films_per_gallery=0")
 FLINK = ("beam.runner=flink", "beam.workers=2")
 WORDS = settings(*TINY, *NO_FLOORS, *NO_REPORT, "train.epochs=1", *FLINK)
@@ -66,7 +68,7 @@ def test_an_identical_second_run_is_all_cache(on_flink: Ended, films: Path, pneu
 
 def test_an_interrupted_run_leaves_no_process(tmp_path: Path, films: Path) -> None:
     run = subprocess.Popen(
-        [sys.executable, "-m", "cli", "run", "--data", str(films), *WORDS],
+        [*LISTENING, sys.executable, "-m", "cli", "run", "--data", str(films), *WORDS],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
