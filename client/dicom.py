@@ -10,10 +10,15 @@ import zlib
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom import filereader
 from pydicom.encaps import get_frame
-from pydicom.filereader import read_partial
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
-from pydicom.uid import JPEG2000TransferSyntaxes, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
 
 from client import codestream, gdcm_process
 from client.image_errors import ImageError, Reason, check_pixels
@@ -27,6 +32,7 @@ _DECODERS = {JPEGBaseline8Bit: "pillow", RLELossless: "pydicom"} | dict.fromkeys
 _LAST_NAME = 0x00101005  # the greatest of these tags
 _SHORTEST_NAME = 3
 _PREAMBLE = 132
+_RLE_PADDING = 64  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +58,7 @@ def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
     identity: tuple[str, ...] = ()
     try:
         _check_inflated_size(data, max_bytes)
-        identity = _identity(read_partial(io.BytesIO(data), lambda tag, *_: tag > _LAST_NAME))
+        identity = _identity(filereader.read_partial(io.BytesIO(data), _is_past_names))
         dataset = pydicom.dcmread(io.BytesIO(data))
         if not dataset:  # what pydicom makes of a file that ends within an element
             raise ImageError(Reason.TRUNCATED, "the DICOM is cut off")
@@ -76,13 +82,19 @@ def _silence_pydicom() -> None:
 
 
 def _check_inflated_size(data: bytes, max_bytes: int) -> None:
-    """pydicom inflates a deflated data set without a bound, so the bound is tried first."""
-    group_length = struct.unpack_from("<I", data, _PREAMBLE + 8)[0]
-    start = _PREAMBLE + 12 + group_length
-    if b"1.2.840.10008.1.2.1.99" not in data[_PREAMBLE:start]:
+    """pydicom inflates a deflated data set without a bound, so the bound is tried first.
+
+    Where the stream begins only pydicom's own reading can tell: the length that the header gives
+    for itself may be wrong, and pydicom does not heed it.
+    """
+    file = io.BytesIO(data)
+    file.seek(_PREAMBLE)
+    meta = filereader._read_file_meta_info(file)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return
+    filereader._read_command_set_elements(file)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(data[start:], max_bytes)
+    inflater.decompress(file.read(), max_bytes)
     if inflater.unconsumed_tail:
         raise ImageError(Reason.TOO_LARGE, f"inflates to more than {max_bytes:,} bytes")
 
@@ -102,10 +114,23 @@ def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
         raise ImageError(Reason.UNSUPPORTED, f"DICOM of {dataset.BitsStored} bits, not 8 to 16")
     declared = (dataset.Columns, dataset.Rows)
     check_pixels(*declared, max_pixels)
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        inner = codestream.frame(get_frame(dataset.PixelData, 0, number_of_frames=1))
-        if inner and ((inner.width, inner.height), inner.components) != (declared, 1):
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        content = get_frame(dataset.PixelData, 0, number_of_frames=1)
+        if not _is_as_declared(content, syntax, declared):
             raise ImageError(Reason.UNREADABLE, "the DICOM's header and its codestream disagree")
+
+
+def _is_as_declared(content: bytes, syntax: str, declared: tuple[int, int]) -> bool:
+    """Whether a compressed frame is no larger than its header says, told without decoding it."""
+    if syntax == RLELossless:
+        return not codestream.rle_exceeds(content, declared[0] * declared[1] + _RLE_PADDING)
+    inner = codestream.frame(content)
+    return inner is not None and ((inner.width, inner.height), inner.components) == (declared, 1)
+
+
+def _is_past_names(tag: int, *_: object) -> bool:
+    return tag > _LAST_NAME
 
 
 def _stored_values(dataset: pydicom.Dataset, data: bytes) -> NDArray:

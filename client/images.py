@@ -33,6 +33,8 @@ _PLUGINS: dict[str, Callable[[BinaryIO], Image.Image]] = {
     "png": PngImageFile,
 }  # Image.open would warn of large headers
 _END = {"jpeg": b"\xff\xd9", "png": b"\0\0\0\0IEND\xaeB`\x82"}
+# Damaged on purpose, a picture of thousands of scans decodes for minutes.
+_START_OF_SCAN, _MOST_SCANS = b"\xff\xda", 200
 _TAIL = 64  # bytes in which a whole file's end is looked for
 
 
@@ -133,6 +135,8 @@ def _read_picture(content: bytes, name: str, max_pixels: int) -> XRay:
 
 def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
     """Whether TensorFlow reads these bytes as a viewer does; raises where they are damaged."""
+    if content.count(_START_OF_SCAN) > _MOST_SCANS:
+        raise ImageError(Reason.UNREADABLE, f"a JPEG of more than {_MOST_SCANS} scans")
     frame = codestream.frame(content)
     if frame is None or frame.start_of_frame not in _PLAIN_JPEG or image.mode == "CMYK":
         return False

@@ -39,6 +39,14 @@ def test_what_tensorflow_reads_as_a_viewer_does_passes_byte_for_byte(source, kin
     assert (xray.width, xray.height) == (56, 48)
 
 
+def test_a_picture_of_thousands_of_scans_is_refused_before_it_is_decoded():
+    data = encoded(grey(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    error = refused(data[:-2] + scan * 5000 + data[-2:])
+    assert "scans" in str(error)
+
+
 def test_bytes_path_and_stream_read_alike(tmp_path):
     path = tmp_path / "名前 with spaces\nand a line break.jpeg"
     path.write_bytes(encoded(grey(), "JPEG"))

@@ -1,13 +1,14 @@
 """A DICOM becomes the picture that pydicom's own LUTs give, and tells nobody whose it is."""
 
 import io
+import struct
 import zlib
 
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -17,7 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from client import gdcm_process, images
+from client import codestream, gdcm_process, images
 from client.images import ImageError, Reason
 from tests.client.image_files import (
     PATIENT_ID,
@@ -195,13 +196,51 @@ def test_caps_hold_before_anything_is_decoded():
     assert images.read(dicom(), max_pixels=48 * 56)
 
 
-def test_a_deflated_bomb_is_not_inflated():
+@pytest.mark.parametrize("wrong_by", [None, 0, -40, 4000], ids="header is {}".format)
+def test_a_deflated_bomb_is_not_inflated(wrong_by):
+    """Nor where the header lies about its own length, which pydicom does not heed."""
     small = dicom(syntax=DeflatedExplicitVRLittleEndian)
-    start = 144 + int.from_bytes(small[140:144], "little")
+    length = int.from_bytes(small[140:144], "little")
     squeeze = zlib.compressobj(wbits=-15)
-    bomb = small[:start] + squeeze.compress(bytes(2**24)) + squeeze.flush()
+    stream = squeeze.compress(bytes(2**24)) + squeeze.flush()
+    told = 0 if wrong_by is None else length + wrong_by
+    bomb = small[:140] + told.to_bytes(4, "little") + small[144 : 144 + length] + stream
     assert len(bomb) < 2**20
     assert refused(bomb, max_bytes=2**20).reason == Reason.TOO_LARGE
+
+
+def compressed(syntax: str, content: bytes) -> bytes:
+    """A small DICOM with these bytes in place of its compressed frame."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom(bits=8, syntax=syntax)))
+    dataset.PixelData = encapsulate([content])
+    file = io.BytesIO()
+    dataset.save_as(file)
+    return file.getvalue()
+
+
+def test_a_run_length_bomb_is_not_decoded():
+    header = struct.pack("<16I", 1, 64, *[0] * 14)
+    bomb = compressed(RLELossless, header + b"\x81\x00" * 2**16)
+    error = refused(bomb)
+    assert error.reason == Reason.UNREADABLE
+    assert "disagree" in str(error)
+
+
+def test_a_decoy_in_front_of_the_codestream_does_not_tell_its_size():
+    dataset = pydicom.dcmread(io.BytesIO(dicom(bits=8, syntax=JPEG2000Lossless)))
+    honest = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    assert honest.startswith(b"\xff\x4f\xff\x51")
+    larger = pydicom.dcmread(io.BytesIO(dicom(grey(600, 700), bits=8, syntax=JPEG2000Lossless)))
+    real = get_frame(larger.PixelData, 0, number_of_frames=1)
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    signature = box(b"jP  ", b"\r\n\x87\n")
+    assert codestream.frame(signature + box(b"jp2c", honest)) == codestream.frame(honest)
+    decoyed = signature + box(b"free", honest) + box(b"jp2c", real)
+    assert codestream.frame(decoyed) == codestream.frame(real)
+    assert refused(compressed(JPEG2000Lossless, decoyed)).reason == Reason.UNREADABLE
 
 
 def test_a_codestream_larger_than_its_header_says_is_not_decoded():
