@@ -19,6 +19,7 @@ from client.images import ImageError, read
 from client.web import answers
 from client.web.limits import Limits, RateLimiter
 
+_STATUS_SECONDS = 2.0  # a server that hangs must not hold the page's threads
 _OPENAPI: Final = Path(__file__).with_name("openapi.json")
 _LOGGER: Final = logging.getLogger(__name__)
 _HEADERS: Final = {
@@ -65,9 +66,10 @@ def create_app(server: PneumoniaClient, limits: Limits | None = None) -> Flask:
     @app.get("/api/server")
     def server_state() -> Response:
         try:
-            loaded = [entry for entry in server.status() if entry.state == "AVAILABLE"]
+            versions = server.status(_STATUS_SECONDS)
         except ServerError as error:
             return jsonify(state=error.code, version=None)
+        loaded = [entry for entry in versions if entry.state == "AVAILABLE"]
         if not loaded:
             return jsonify(state="model_missing", version=None)
         return jsonify(state="ready", version=loaded[0].version)

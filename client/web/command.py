@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="default: %(default)s",
     )
+    parser.add_argument(
+        "--trusted-proxy",
+        metavar="ADDRESS",
+        help="of the proxy in front: its X-Forwarded-For names the users, each with limits of "
+        "their own; without it they share one's",
+    )
     add_server_arguments(parser)
 
 
@@ -59,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
                 # Above these, waitress writes to temporary files; no X-ray may touch the disk.
                 inbuf_overflow=limits.upload_bytes + 1,
                 outbuf_overflow=4 * limits.upload_bytes,
+                trusted_proxy=args.trusted_proxy,
+                trusted_proxy_headers={"x-forwarded-for"} if args.trusted_proxy else set(),
+                clear_untrusted_proxy_headers=True,
             )
         except (OSError, OverflowError, ValueError) as error:
             remedy = "name another with --host and --port"

@@ -259,6 +259,11 @@ def test_the_servers_state_is_told(page, make_page, check, model, unused_port):
     assert state(page)["state"] == "model_missing"
 
 
+def test_a_server_that_hangs_does_not_hold_the_page(page, model):
+    model.delay = 20
+    assert page.get("/api/server").json["state"] == "deadline_exceeded"
+
+
 def test_health_needs_no_model_server(make_page, unused_port):
     assert make_page(unused_port).get("/health").json == {"status": "ok"}
 

@@ -39,6 +39,7 @@ function verdict({ label, probability, warning }) {
 export class Visit extends EventTarget {
   #queue = [];
   #running = 0;
+  #previews = Promise.resolve();
   films = [];
   current = null;
 
@@ -99,7 +100,7 @@ export class Visit extends EventTarget {
       const most = Math.floor(this.uploadBytes / 2 ** 20);
       this.#set(film, { state: "failed", code: "too_large", note: `Larger than ${most} MB` });
     } else {
-      this.#preview(film);
+      this.#previews = this.#previews.then(() => this.#preview(film)); // one in memory at a time
     }
     this.#label(film);
     return film;
