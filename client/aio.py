@@ -63,9 +63,13 @@ class AsyncPneumoniaClient:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def status(self) -> list[VersionStatus]:
-        """The model's versions on the server, newest first."""
-        return exchange.statuses(await self._call(self._methods.status, self._requests.status()))
+    async def status(self, timeout: float | None = None) -> list[VersionStatus]:
+        """The model's versions on the server, newest first.
+
+        `timeout`: in seconds, in place of the client's.
+        """
+        request = self._requests.status()
+        return exchange.statuses(await self._call(self._methods.status, request, timeout))
 
     async def metadata(self) -> Metadata:
         """The served version and its signatures."""
@@ -93,8 +97,8 @@ class AsyncPneumoniaClient:
             except (ImageError, ServerError) as error:
                 return Outcome(image, error=error)
 
-    async def _call(self, method: Any, request: Any) -> Any:
+    async def _call(self, method: Any, request: Any, timeout: float | None = None) -> Any:
         try:
-            return await method(request, timeout=self._timeout)
+            return await method(request, timeout=timeout or self._timeout)
         except grpc.RpcError as error:
             raise from_rpc(error, self.target) from None

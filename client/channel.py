@@ -12,7 +12,9 @@ TIMEOUT: Final = 30.0  # seconds for one call, its retries included
 _LARGEST_ANSWER: Final = 64 * 2**20
 _LARGEST_REQUEST: Final = 256 * 2**20  # the reader's caps keep any X-ray below
 
-_RETRIES: Final = {
+_RESOLVED: Final = "dns:///"
+_CALLS: Final = {
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             "name": [{}],
@@ -24,11 +26,11 @@ _RETRIES: Final = {
                 "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
             },
         }
-    ]
+    ],
 }
 
 OPTIONS: Final[list[tuple[str, Any]]] = [
-    ("grpc.service_config", json.dumps(_RETRIES)),
+    ("grpc.service_config", json.dumps(_CALLS)),
     # Above this size gRPC forgets the request and silently does not retry; 256 kB by default.
     ("grpc.per_rpc_retry_buffer_size", _LARGEST_REQUEST),
     ("grpc.max_send_message_length", _LARGEST_REQUEST),
@@ -69,11 +71,14 @@ class Tls:
 
 
 def open_channel(module: Any, target: str, tls: Tls | None) -> Any:
-    """A channel of `module`, grpc or grpc.aio, to `target`, "host:port".
+    """A channel of `module`, grpc or grpc.aio, to `target`, "host:port" or "dns:///host:port".
+
+    Where the name stands for several addresses, calls take turns among them.
 
     Raises ValueError where the target is a URL: gRPC would wait for a host of that name.
     """
-    if "://" in target or ":" not in target:
+    host = target.removeprefix(_RESOLVED)
+    if "://" in host or ":" not in host:
         raise ValueError(f"server '{target}': write host:port, such as localhost:8500")
     if tls is None:
         return module.insecure_channel(target, options=OPTIONS)

@@ -77,9 +77,13 @@ class PneumoniaClient:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def status(self) -> list[VersionStatus]:
-        """The model's versions on the server, newest first."""
-        return exchange.statuses(self._call(self._methods.status, self._requests.status()))
+    def status(self, timeout: float | None = None) -> list[VersionStatus]:
+        """The model's versions on the server, newest first.
+
+        `timeout`: in seconds, in place of the client's.
+        """
+        request = self._requests.status()
+        return exchange.statuses(self._call(self._methods.status, request, timeout))
 
     def metadata(self) -> Metadata:
         """The served version and its signatures."""
@@ -103,8 +107,8 @@ class PneumoniaClient:
         except (ImageError, ServerError) as error:
             return Outcome(image, error=error)
 
-    def _call(self, method: Any, request: Any) -> Any:
+    def _call(self, method: Any, request: Any, timeout: float | None = None) -> Any:
         try:
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=timeout or self._timeout)
         except grpc.RpcError as error:
             raise from_rpc(error, self.target) from None

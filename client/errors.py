@@ -49,6 +49,7 @@ _BY_STATUS = {
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
     grpc.StatusCode.INVALID_ARGUMENT: ImageRefusedError,
     grpc.StatusCode.NOT_FOUND: ModelMissingError,
+    grpc.StatusCode.FAILED_PRECONDITION: ModelMissingError,  # it lacks the signature
 }
 _MESSAGES = {
     ServerAwayError: "no model server answers at {target} ({details})",

@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}", FAILED)
+        where = error.filename or args.heatmaps or "standard output"
+        return _complain(f"{where}: {error.strerror}", FAILED)
     if counts["unanswered"]:
         return FAILED
     return POSITIVE if args.fail_on_positive and counts["PNEUMONIA"] else 0

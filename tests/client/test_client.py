@@ -155,7 +155,7 @@ def test_retries_end(client, model, status, error):
         (grpc.StatusCode.NOT_FOUND, ModelMissingError),
         (grpc.StatusCode.INTERNAL, ServerError),
         (grpc.StatusCode.DEADLINE_EXCEEDED, DeadlineError),
-        (grpc.StatusCode.FAILED_PRECONDITION, ServerError),
+        (grpc.StatusCode.FAILED_PRECONDITION, ModelMissingError),
     ],
 )
 def test_nothing_else_is_tried_again(client, model, status, error):
@@ -201,6 +201,11 @@ def test_a_server_that_comes_back_is_found_again(make, model, unused_port):
 def test_an_address_that_is_none_is_refused(target):
     with pytest.raises(ValueError, match="host:port"):
         PneumoniaClient(target)
+
+
+def test_a_name_that_stands_for_several_servers_may_say_so(port):
+    with PneumoniaClient(f"dns:///localhost:{port}") as client:
+        assert client.predict(jpeg()).positive
 
 
 @pytest.mark.parametrize("missing", ["probability", "threshold", "label"])
