@@ -172,10 +172,16 @@ def command_line(values: Mapping[str, Any], *, own: bool = True) -> list[str]:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     return [
-        f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+        f"--{name}={_written(value)}"
         for name, value in values.items()
         if value != parser.get_default(name) and (own or name not in OWN_FLAGS)
     ]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)  # its seconds are whole numbers
 
 
 def fault(flags: argparse.Namespace) -> str | None:

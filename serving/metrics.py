@@ -98,6 +98,9 @@ class Metrics:
         except ServingError as error:
             status = error.code
             raise
+        except Exception:
+            status = Code.INTERNAL
+            raise
         except BaseException:
             status = Code.CANCELLED
             raise

@@ -34,6 +34,7 @@ _STATUS = re.compile(
     rf"/v1/models(?:/(?P<name>[^/:]+))?{_CHOICE}(?:/(?P<subresource>metadata))?", re.IGNORECASE
 )
 _MAX_INT64 = 2**63 - 1
+_DIGITS = 19  # of such a number
 
 
 class RestApi:
@@ -152,7 +153,7 @@ class RestApi:
 def _model_spec(match: re.Match[str]) -> Any:
     spec = model_pb2.ModelSpec(name=unquote(match["name"]))
     if match["version"]:
-        if int(match["version"]) > _MAX_INT64:
+        if len(match["version"]) > _DIGITS or int(match["version"]) > _MAX_INT64:
             raise invalid_argument(f"Failed to convert version: {match['version']} to numeric.")
         spec.version.value = int(match["version"])
     elif match["label"]:

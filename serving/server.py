@@ -68,6 +68,7 @@ class Server:
         self._manager = ModelManager(self._load, _load_policy(flags), self._on_change)
         self._core = Core(self._manager, self._batcher, self._metrics)
         self._health = health.aio.HealthServicer()
+        self._told: set[str] = set()  # models whose health was set
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -137,7 +138,8 @@ class Server:
                 else:
                     server.add_insecure_port(address)
             except RuntimeError:
-                raise OSError(f"cannot listen on {address} for gRPC; is it in use?") from None
+                why = "is it in use" + (", or the certificate damaged?" if self._ssl else "?")
+                raise OSError(f"cannot listen on {address} for gRPC; {why}") from None
         await server.start()
         return server
 
@@ -211,6 +213,9 @@ class Server:
         """The health of each model by its name, and of all of them under the services' names."""
         every = bool(ready) and all(ready.values())
         services = dict.fromkeys(("", PREDICTION_SERVICE, MODEL_SERVICE), every)
+        for gone in self._told - ready.keys():
+            await self._health.set(gone, HealthCheckResponse.SERVICE_UNKNOWN)
+        self._told = set(ready)
         for name, serving in (services | dict(ready)).items():
             status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
             await self._health.set(name, status)

@@ -149,10 +149,11 @@ def test_the_command_line_that_flags_stand_for_parses_back() -> None:
         "--enable_batching=true",
         "--enable_model_warmup=false",
         "--model_base_path=/m",
-        "--drain_seconds=5.0",
+        "--drain_seconds=5",
+        "--file_system_poll_wait_seconds=2",  # a whole number: the real server takes no other
     ]
 
     values = flags.parse(arguments)
 
     assert sorted(flags.command_line(vars(values))) == sorted(arguments)
-    assert "--drain_seconds=5.0" not in flags.command_line(vars(values), own=False)
+    assert "--drain_seconds=5" not in flags.command_line(vars(values), own=False)
