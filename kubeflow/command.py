@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kubeflow.submission import Run
 
 DONE, FAILED, USAGE = 0, 1, 2
+_YAML = (".yaml", ".yml")
 # Flags that are fields of the configuration.
 FIELDS = {
     "epochs": ("train.epochs", int, "how many epochs to train"),
@@ -112,6 +113,9 @@ def _with_gpus(cluster: "Cluster", gpus: int | None) -> "Cluster":
 def _submit(args: argparse.Namespace) -> int:
     if not args.package.is_file():
         return _complain("submit", f"{args.package}: no such file; compile writes it", USAGE)
+    if args.package.suffix not in _YAML:
+        wanted = f"{args.package}: Kubeflow takes {' or '.join(_YAML)}, as compile writes it"
+        return _complain("submit", f"{wanted} without --vertex", USAGE)
     from kubeflow.submission import Kubeflow, KubeflowError
 
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -155,14 +159,15 @@ def _status(args: argparse.Namespace, *, seconds: float = 10) -> int:
 
 def _print(found: "Run") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{found.name}: {found.state}", caption=found.page)
+    table = Table(title=escape(f"{found.name}: {found.state}"), caption=found.page)
     for column in ("step", "state", "seconds", ""):
         table.add_column(column, justify="right" if column == "seconds" else "left")
     for task in found.tasks:
         took = "" if task.seconds is None else f"{task.seconds:.0f}"
-        table.add_row(task.name, task.state, took, task.error or "")
+        table.add_row(task.name, task.state, took, escape(task.error or ""))
     console = Console()
     console.print(table)
     if found.error:
