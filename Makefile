@@ -26,8 +26,8 @@ demo: setup  ## synthetic X-rays (or DATA=dir) to a pushed model, then three X-r
 	@set -- $$($(FREE_PORTS)); \
 	 $(BIN)/pneumonia serve --run "$(NAME)" --port $$1 --rest_api_port $$2 2>runs/$(NAME)/server.log & \
 	 server=$$!; trap "kill $$server" EXIT; \
-	 find "$(DATA)" -type f \( -iname '*.jp*g' -o -iname '*.png' \) | sort | sed -n '1p;40p;80p' | tr '\n' '\0' | \
-	 xargs -0 $(BIN)/pneumonia predict --server localhost:$$1 --wait 60 --heatmaps runs/$(NAME)/heatmaps && \
+	 find -H "$(DATA)" -type f \( -iname '*.jp*g' -o -iname '*.png' -o -iname '*.dcm' \) | sort | sed -n '1p;40p;80p' | tr '\n' '\0' | \
+	 xargs -0 -r $(BIN)/pneumonia predict --server localhost:$$1 --wait 60 --heatmaps runs/$(NAME)/heatmaps && \
 	 echo "heat maps: runs/$(NAME)/heatmaps"
 
 test: setup  ## lint, types and tests

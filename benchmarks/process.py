@@ -27,7 +27,7 @@ class Observed:
                 command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
             )
         self._over = threading.Event()
-        self._watch = threading.Thread(target=self._watch_memory)
+        self._watch = threading.Thread(target=self._watch_memory, daemon=True)
         self._watch.start()
 
     @property
