@@ -1,9 +1,11 @@
 """Every RPC but Predict, good and bad requests; what to expect is TensorFlow Serving's source."""
 
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import text_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
@@ -230,8 +232,6 @@ def test_status_needs_a_model_spec(shared: InProcess) -> None:
 def test_a_configuration_that_is_not_allowed_changes_nothing(
     shared: InProcess, config: str, code: grpc.StatusCode, words: str
 ) -> None:
-    from google.protobuf import text_format
-
     message = model_management_pb2.ReloadConfigRequest()
     if config:
         text_format.Parse(config, message.config.model_config_list)
@@ -264,6 +264,26 @@ def test_health_is_told_for_the_server_its_services_and_each_model(
     answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=WAIT)
 
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_health_of_a_model_that_is_served_no_longer_is_unknown(exported: Path) -> None:
+    def only(name: str) -> model_management_pb2.ReloadConfigRequest:
+        config = f'config {{ name: "{name}" base_path: "{exported}" model_platform: "tensorflow" }}'
+        message = model_management_pb2.ReloadConfigRequest()
+        text_format.Parse(config, message.config.model_config_list)
+        return message
+
+    server = InProcess([f"--model_base_path={exported}", "--model_name=first"])
+    try:
+        stub = health_pb2_grpc.HealthStub(server.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="first"), timeout=WAIT)
+        seen = (answer.status for answer in watch)
+        wanted = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        server.models.HandleReloadConfigRequest(only("second"), timeout=WAIT)
+        assert wanted in seen
+        watch.cancel()
+    finally:
+        server.stop()
 
 
 def test_health_of_an_unknown_model_is_not_found(shared: InProcess) -> None:
