@@ -14,6 +14,7 @@ from serving.tensors import check_names, check_shape
 
 _DEBUG_LIMIT = 256
 _MAX_RANK = 32
+_MAX_ROWS = 1024  # each becomes an array of its own
 _INTEGER_BOUNDS = {
     name: (int(np.iinfo(name).min), int(np.iinfo(name).max))
     for name in ("int8", "uint8", "int16", "int32", "int64", "uint32", "uint64")
@@ -105,6 +106,8 @@ def _read_rows(
         )
     if not rows:
         raise invalid_argument(f"JSON Value: {_shown(document)} No values in 'instances' array")
+    if len(rows) > _MAX_ROWS:
+        raise invalid_argument(f"{len(rows)} instances; at most {_MAX_ROWS} go into one request")
     if not isinstance(rows[0], dict) and len(inputs) > 1:
         raise invalid_argument(
             "instances is a plain list, but expecting list of objects as multiple "

@@ -98,7 +98,7 @@ class RestApi:
         spec = _model_spec(match)
         method = match["method"].lower()
         with self._metrics.request(lambda: self._core.known(spec.name), method, "REST"):
-            document = json_tensors.parse_request(body)
+            document = await asyncio.to_thread(json_tensors.parse_request, body)
             spec.signature_name = document.get("signature_name", "")
             if method == "predict":
                 return await self._predict(spec, document)
@@ -126,7 +126,7 @@ class RestApi:
             raise invalid_argument(
                 f'Serving signature name: "{error.name}" not found in signature def'
             ) from None
-        return json_tensors.write_outputs(layout, prediction.outputs)
+        return await asyncio.to_thread(json_tensors.write_outputs, layout, prediction.outputs)
 
     def _describe(self, match: re.Match[str]) -> Any:
         if not match["name"]:

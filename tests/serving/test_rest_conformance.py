@@ -162,6 +162,7 @@ def test_a_compressed_body_is_understood(shared: InProcess) -> None:
         (rows(png(1), inputs=[]), "expecting only one of 'inputs' or 'instances' keys to exist"),
         ({"instances": 3}, "Expecting 'instances' to be an list/array"),
         ({"instances": []}, "No values in 'instances' array"),
+        ({"instances": [""] * 1025}, "1025 instances; at most 1024 go into one request"),
         (
             {"signature_name": "nothing", "instances": ["x"]},
             'Serving signature name: "nothing" not found in signature def',
