@@ -56,7 +56,7 @@ class ServedBefore(ResolverStrategy):
             for model in input_dict[MODEL]:
                 if model.uri == wanted.uri and identify(model.uri) == wanted:
                     return {CANDIDATE: [candidate], MODEL: [model]}
-            logging.warning("%s: not of this run, gone or changed; no baseline", wanted.uri)
+            logging.warning("%s: not of this run, gone or changed; not the baseline", wanted.uri)
         return {CANDIDATE: [candidate], MODEL: []}
 
     def _wanted(self, candidate: Artifact) -> Iterator[versions.Model]:

@@ -19,7 +19,7 @@ from client.images import ImageError, read
 from client.web import answers
 from client.web.limits import Limits, RateLimiter
 
-_STATUS_SECONDS = 2.0  # a server that hangs must not hold the page's threads
+_STATUS_SECONDS: Final = 2.0  # a server that hangs must not hold the page's threads
 _OPENAPI: Final = Path(__file__).with_name("openapi.json")
 _LOGGER: Final = logging.getLogger(__name__)
 _HEADERS: Final = {

@@ -260,7 +260,7 @@ def test_the_servers_state_is_told(page, make_page, check, model, unused_port):
 
 
 def test_a_server_that_hangs_does_not_hold_the_page(page, model):
-    model.delay = 20
+    model.delay = 5
     assert page.get("/api/server").json["state"] == "deadline_exceeded"
 
 
