@@ -6,13 +6,16 @@ process that has imported them already. And it listens on the loopback address a
 """
 
 import argparse
+import collections
 import logging
 import multiprocessing
 import multiprocessing.forkserver
 import signal
+import socket
 import sys
 import threading
 from concurrent import futures
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
 import grpc
@@ -23,6 +26,7 @@ from pipeline import beam_worker
 from pipeline.flink.service import LOOPBACK
 
 _SECONDS_TO_STOP = 5
+_SECONDS_TO_ANSWER = 2
 
 
 class Pool(fn_api_grpc.BeamFnExternalWorkerPoolServicer):
@@ -33,35 +37,62 @@ class Pool(fn_api_grpc.BeamFnExternalWorkerPoolServicer):
         self._context.set_forkserver_preload(list(beam_worker.PRELOADED))
         multiprocessing.forkserver.ensure_running()
         self._lock = threading.Lock()  # multiprocessing's bookkeeping knows no threads
-        self._workers: dict[str, BaseProcess] = {}
+        self._workers: dict[str, list[_Worker]] = collections.defaultdict(list)
 
     def StartWorker(  # noqa: N802 - Beam's name
         self, request: fn_api.StartWorkerRequest, _: grpc.ServicerContext
     ) -> fn_api.StartWorkerResponse:
         """Flink calls it for each worker that it wants."""
         with self._lock:
-            worker = self._context.Process(
+            process = self._context.Process(
                 target=beam_worker.work,
                 args=(request.control_endpoint.url, request.worker_id),
                 daemon=True,  # ends with the pool
             )
-            worker.start()
-            self._workers[request.worker_id] = worker
+            process.start()
+            worker = _Worker(process, request.control_endpoint.url)
+            self._workers[request.worker_id].append(worker)
         return fn_api.StartWorkerResponse()
 
     def StopWorker(  # noqa: N802 - Beam's name
         self, request: fn_api.StopWorkerRequest, _: grpc.ServicerContext
     ) -> fn_api.StopWorkerResponse:
-        """Flink calls it for a worker that it no longer needs."""
+        """Flink calls it for a worker that it no longer needs.
+
+        Task managers number their workers each for itself, so those of two may share an id; who
+        gives one up has closed its control endpoint before.
+        """
         with self._lock:
-            worker = self._workers.pop(request.worker_id, None)
-            if worker:
-                worker.terminate()
-                worker.join(_SECONDS_TO_STOP)
-                if worker.is_alive():
-                    worker.kill()
-                    worker.join()
+            workers = self._workers.pop(request.worker_id, [])
+            for worker in workers:
+                if len(workers) > 1 and _listens(worker.control_endpoint):
+                    self._workers[request.worker_id].append(worker)
+                else:
+                    _end(worker.process)
         return fn_api.StopWorkerResponse()
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: BaseProcess
+    control_endpoint: str  # of its own: Flink opens one for each worker
+
+
+def _listens(endpoint: str) -> bool:
+    host, _, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except OSError:
+        return False
+    return True
+
+
+def _end(process: BaseProcess) -> None:
+    process.terminate()
+    process.join(_SECONDS_TO_STOP)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,9 +1,9 @@
 """Steps that stop in the middle of their work, once, until somebody kills what should be killed."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from pathlib import Path
 
 from components.augmenter import parts
@@ -24,7 +24,7 @@ def halt(folder: Path) -> None:
     _wait_for(folder / "go on", _SECONDS_TO_KILL)
 
 
-def when_halted(folder: Path, act: Callable[[int], None]) -> threading.Thread:
+def when_halted(folder: Path, act: Callable[[int], None]) -> futures.Future[None]:
     """Does something to the process that halts, whose id it gets; then lets all go on."""
 
     def wait() -> None:
@@ -34,9 +34,7 @@ def when_halted(folder: Path, act: Callable[[int], None]) -> threading.Thread:
         act(int(found[0].name))
         (folder / "go on").touch()
 
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
+    return futures.ThreadPoolExecutor(1).submit(wait)
 
 
 class HaltingStore(passes.StoreList):

@@ -45,7 +45,7 @@ def test_a_killed_worker_loses_and_doubles_no_record(
     monkeypatch.setattr(parts, "Split", partial(halting.HaltingSplit, tmp_path))
     killing = halting.when_halted(tmp_path, lambda worker: os.kill(worker, signal.SIGKILL))
     there = augmenting.augment(tmp_path / "there", files, balance=1, beam_args=args)
-    killing.join()
+    killing.result()
 
     def counted(folder: Path) -> collections.Counter[bytes]:
         return collections.Counter(augmenting.read(folder / "Split-train"))
@@ -66,7 +66,7 @@ def test_a_killed_task_manager_loses_and_doubles_no_record(
     monkeypatch.setattr(passes, "StoreList", partial(halting.HaltingStore, tmp_path))
     killing = halting.when_halted(tmp_path, flink.kill_task_manager_of)
     there = xray_sets.ingest(films, tmp_path / "there", beam_args=args)
-    killing.join()
+    killing.result()
     drawn = {features.PATIENT_ID: b""}  # anew in every run
 
     def known(ingested: xray_sets.Ingested) -> dict[str, dict[str, object]]:
