@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags to a parser; both `--flag=value` and `--flag value` are understood."""
     add = parser.add_argument
     processors = os.cpu_count() or 1
-    add("--port", type=int, default=8500, help="gRPC port; 0: none (default: 8500)")
+    add("--port", type=_port, default=8500, help="gRPC port; 0: none (default: 8500)")
     add("--grpc_socket_path", default="", help="UNIX socket for gRPC, besides the port")
     add(
         "--grpc_max_threads",
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "processor is never used, as a request keeps all of them busy)",
     )
     add("--grpc_channel_arguments", default="", help="gRPC arguments: name=value,name=value")
-    add("--rest_api_port", type=int, default=0, help="HTTP port; 0: none (default: 0)")
+    add("--rest_api_port", type=_port, default=0, help="HTTP port; 0: none (default: 0)")
     add(
         "--rest_api_timeout_in_ms",
         type=_positive,
@@ -218,6 +218,12 @@ def _truth(text: str) -> bool:
 def _natural(text: str) -> int:
     if (number := int(text)) < 0:
         raise argparse.ArgumentTypeError(f"{number} is negative")
+    return number
+
+
+def _port(text: str) -> int:
+    if not 0 <= (number := int(text)) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{number} is no port: they go from 0 to 65535")
     return number
 
 

@@ -44,6 +44,10 @@ def parse_request(body: bytes) -> dict[str, Any]:
             f"JSON Value: {_shown(document)} not formatted correctly. "
             "'signature_name' key must be a string value."
         )
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape and UTF-8 not hold
+        raise invalid_argument("JSON Parse error: 'signature_name' is not Unicode") from None
     return document
 
 

@@ -112,6 +112,7 @@ def test_flags_have_tensorflow_servings_defaults() -> None:
         ([], "give --model_base_path or --model_config_file"),
         (["--model_base_path=/m", "--port=0"], "--port and --grpc_socket_path"),
         (["--model_base_path=/m", "--rest_api_port=8500"], "must differ from --port"),
+        (["--model_base_path=/m", "--rest_api_port=70000"], "70000 is no port"),
         (["--model_base_path=/m", "--batching_parameters_file=b"], "without --enable_batching"),
         (["--model_base_path=/m", "--enable_batching=maybe"], "neither true nor false"),
         (["--model_base_path=/m", "--max_num_load_retries=-1"], "negative"),

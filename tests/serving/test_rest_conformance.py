@@ -159,6 +159,7 @@ def test_a_compressed_body_is_understood(shared: InProcess) -> None:
         ([], "JSON Value: [] Is not object"),
         ({}, "Missing 'inputs' or 'instances' key"),
         ({"signature_name": 3}, "'signature_name' key must be a string value."),
+        (b'{"signature_name": "\\ud800", "instances": ["x"]}', "'signature_name' is not Unicode"),
         (rows(png(1), inputs=[]), "expecting only one of 'inputs' or 'instances' keys to exist"),
         ({"instances": 3}, "Expecting 'instances' to be an list/array"),
         ({"instances": []}, "No values in 'instances' array"),
