@@ -113,22 +113,22 @@ def test_bad_usage_is_told_at_once_and_leaves_nothing(tmp_path, pneumonia, words
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["XrayExampleGen", "Transform", "Trainer", "AtomicPusher"])
-def test_a_killed_run_is_finished_by_the_next(tmp_path, films, pneumonia, step):
+def test_a_run_that_is_killed_again_and_again_is_finished_by_the_next(tmp_path, films, pneumonia):
     words = ["run", "--data", str(films), *settings(*TINY, *NO_FLOORS)]
-    killed = subprocess.Popen(
-        [sys.executable, "-m", "cli", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert any(line.strip() == step for line in killed.stdout)
-    time.sleep(0.3)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
-    killed.stdout.close()
+    for step in ("XrayExampleGen", "Transform", "Trainer", "AtomicPusher"):
+        killed = subprocess.Popen(
+            [sys.executable, "-m", "cli", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert any(line.strip() == step for line in killed.stdout)
+        time.sleep(0.3)
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+        killed.stdout.close()
     ended = pneumonia(tmp_path, *words)
     assert ended.returncode == DONE, ended.stdout + ended.stderr
     assert len(_versions(tmp_path)) == 1
