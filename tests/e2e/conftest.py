@@ -22,7 +22,10 @@ TINY = (
 )
 DONE, REFUSED = 0, 3  # exit codes
 NO_FLOORS = ("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0")
+NO_REPORT = ("report.robustness_films=0", "report.cam_films=0", "report.films_per_gallery=0")
+ANY_MODEL = (*TINY, *NO_FLOORS, *NO_REPORT, "train.epochs=1")  # where it matters not which
 
+Ended = tuple[Path, subprocess.CompletedProcess[str]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -53,14 +56,21 @@ def films(tmp_path_factory: pytest.TempPathFactory, pneumonia: Run) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def finished(tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run) -> Ended:
     """A folder with one finished, pushed run, and what that run said."""
     cwd = tmp_path_factory.mktemp("finished")
     ended = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *NO_FLOORS))
     assert ended.returncode == DONE, ended.stdout + ended.stderr
     return cwd, ended
+
+
+@pytest.fixture(scope="session")
+def refused(finished: Ended, films: Path, pneumonia: Run) -> Ended:
+    """The same folder after a second run whose model the gate refused, and what that run said."""
+    cwd, _ = finished
+    strict = ("gate.recall=1", "gate.precision=1", "gate.recall_lower_bound=0")
+    other = ("gate.max_recall_drop=1", "train.learning_rate=0.002")
+    return cwd, pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *strict, *other))
 
 
 def settings(*values: str) -> list[str]:

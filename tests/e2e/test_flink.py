@@ -13,18 +13,15 @@ import pytest
 import tensorflow as tf
 
 from pipeline import features
-from tests.e2e.conftest import DONE, NO_FLOORS, ROOT, TINY, Run, settings
+from tests.e2e.conftest import ANY_MODEL, DONE, ROOT, Ended, Run, settings
 
 pytestmark = pytest.mark.distributed
 
 INTERRUPTED = 130
 # Who starts tests in the background of a shell script has them ignore Ctrl-C.
 LISTENING = ("env", "--default-signal=INT")
-NO_REPORT = ("report.robustness_films=0", "report.cam_films=0", "report.films_per_gallery=0")
 FLINK = ("beam.runner=flink", "beam.workers=2")
-WORDS = settings(*TINY, *NO_FLOORS, *NO_REPORT, "train.epochs=1", *FLINK)
-
-Ended = tuple[Path, subprocess.CompletedProcess[str]]
+WORDS = settings(*ANY_MODEL, *FLINK)
 
 
 @pytest.fixture(scope="module")
