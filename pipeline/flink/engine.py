@@ -52,6 +52,8 @@ def java_command(class_path: str, heap: str = "512m") -> list[str]:
     if not agent:
         print(f"Flink: {class_path} has no byteman-*.jar beside it: {_OPEN}", file=sys.stderr)
     return [
+        # Flink's many threads would each leave what they freed in an arena of their own.
+        *("env", "MALLOC_ARENA_MAX=2"),
         jars.java(),
         *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED),
         "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
