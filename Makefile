@@ -8,6 +8,7 @@ FREE_PORTS := python3 -c 'import socket; a, b = (socket.create_server(("127.0.0.
 CHROMIUM := $(shell command -v chromium)
 export PNEUMONIA_XRAYS ?= $(XRAYS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 LEFT_OUT := $(if $(CHROMIUM),, and not browser)
 
 .PHONY: help setup demo test test-all lint format lock web pretrained bench clean
@@ -33,10 +34,10 @@ demo: setup  ## synthetic X-rays (or DATA=dir) to a pushed model, then three X-r
 test: setup  ## lint, types and tests
 	@$(MAKE) --no-print-directory lint
 	@$(if $(CHROMIUM),,echo "no chromium: browser tests left out (Debian: apt-get install chromium)";) \
-	 $(BIN)/python -m pytest -m "not slow and not distributed$(LEFT_OUT)"
+	 $(PYTEST) -m "not slow and not distributed$(LEFT_OUT)"
 
 test-all: setup  ## with the slow and the distributed tests
-	@$(BIN)/python -m pytest -m "slow or distributed"
+	@$(PYTEST) -m "slow or distributed"
 
 lint: setup  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

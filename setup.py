@@ -57,6 +57,7 @@ TEST = [
     "psutil>=6",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "ruff>=0.11",
     "types-protobuf",
     "types-PyYAML",

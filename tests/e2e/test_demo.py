@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from pipeline.synthesis import read_truth
-from tests.e2e.conftest import ROOT
+from tests.e2e.conftest import DONE, ROOT, settings
 
-DONE = 0
+FEW_PICTURES = ("report.cam_films=2", "report.films_per_gallery=2")
 ONLY_TENSORFLOW = """
 import json, sys
 import numpy as np, tensorflow as tf
@@ -45,7 +45,8 @@ def demo(tmp_path_factory, pneumonia):
     cwd = tmp_path_factory.mktemp("demo")
     assert pneumonia(cwd, "data", "synthesize", "xrays").returncode == DONE
     config = ROOT / "configs" / "demo.yaml"
-    ended = pneumonia(cwd, "run", "--data", "xrays", "--config", str(config))
+    words = ["run", "--data", "xrays", "--config", str(config), *settings(*FEW_PICTURES)]
+    ended = pneumonia(cwd, *words)
     assert ended.returncode == DONE, ended.stdout + ended.stderr
     return cwd, sorted((cwd / "xrays/test").rglob("*.*"))
 
