@@ -23,6 +23,7 @@ def _runner(config: BeamConfig) -> list[str]:
             # what a lost worker had finished is not repeated.
             "--execution_mode_for_batch=BATCH_FORCED",
             # Otherwise a worker ends with its stage, and the job's next stage waits for a new one.
+            # After a loss Flink waits longer than that, see flink-conf.yaml.
             "--environment_cache_millis=5000",
             "--beam_plugin=tfx",
         ]

@@ -21,14 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="127.0.0.1",
         help="address to listen on; 0.0.0.0 for all, with no password; default: %(default)s",
     )
-    parser.add_argument(
-        "--port",
-        type=int,
-        choices=range(1, 65536),
-        default=5000,
-        metavar="PORT",
-        help="default: %(default)s",
-    )
+    parser.add_argument("--port", type=_port, default=5000, help="default: %(default)s")
     parser.add_argument(
         "--trusted-proxy",
         metavar="ADDRESS",
@@ -36,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "their own; without it they share one's",
     )
     add_server_arguments(parser)
+
+
+def _port(text: str) -> int:
+    if not 1 <= (number := int(text)) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{number} is no port: they go from 1 to 65535")
+    return number
 
 
 def run(args: argparse.Namespace) -> int:

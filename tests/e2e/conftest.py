@@ -70,7 +70,9 @@ def refused(finished: Ended, films: Path, pneumonia: Run) -> Ended:
     cwd, _ = finished
     strict = ("gate.recall=1", "gate.precision=1", "gate.recall_lower_bound=0")
     other = ("gate.max_recall_drop=1", "train.learning_rate=0.002")
-    return cwd, pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *strict, *other))
+    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *strict, *other))
+    assert ended.returncode == REFUSED, ended.stdout + ended.stderr
+    return cwd, ended
 
 
 def settings(*values: str) -> list[str]:

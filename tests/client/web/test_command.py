@@ -149,3 +149,4 @@ def test_bad_usage_is_2(capfd):
         with pytest.raises(SystemExit) as exit_:
             cli.main(["web", "--port", port])
         assert exit_.value.code == 2
+        assert len(capfd.readouterr().err.splitlines()[-1]) < 100

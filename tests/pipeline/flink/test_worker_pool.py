@@ -17,7 +17,7 @@ CALL = Mock(spec=grpc.ServicerContext)
 
 def start(pool: Pool, endpoint: socket.socket) -> int:
     """The process id of a new worker, all of which have the same id for Flink."""
-    before = {process.pid for process in multiprocessing.active_children()}
+    before = alive()
     request = fn_api.StartWorkerRequest(worker_id=SHARED)
     request.control_endpoint.url = f"127.0.0.1:{endpoint.getsockname()[1]}"
     pool.StartWorker(request, CALL)
