@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config import AugmentConfig
+from pipeline.contrast import normalise
 
 _AT_ONCE = 4
 _REACH = 2  # pixels around each one that unsharp masking compares it with
@@ -28,29 +29,35 @@ def image_seed(seed: int, key: str, copy: int) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def augment(images: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+def augment(
+    images: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig, contrast: str = "none"
+) -> tf.Tensor:
     """Augments each image by its own seed, independent of the others in the batch.
 
     Geometry first, in one resampling whose surroundings are mirrored (black corners would tell
-    augmented images from originals); then sharpness, exposure, noise.
+    augmented images from originals); then sharpness, exposure, noise. At last the contrast is
+    normalised again: so a film comes out that was taken or saved otherwise, as served films do.
 
     Args:
         images: uint8[N,S,S], S known when the graph is built.
         seeds: int32[N,2], see `image_seed`.
         config: the strengths; with all of them 0 the images stay as they are.
+        contrast: the method that the images were prepared with, see `contrast.normalise`.
 
     Returns:
         uint8[N,S,S].
     """
     return tf.map_fn(
-        lambda pair: _augment_one(pair[0], pair[1], config),
+        lambda pair: _augment_one(pair[0], pair[1], config, contrast),
         (images, seeds),
         fn_output_signature=tf.TensorSpec(images.shape[1:], tf.uint8),
         parallel_iterations=_AT_ONCE,
     )
 
 
-def _augment_one(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+def _augment_one(
+    image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig, contrast: str
+) -> tf.Tensor:
     draws = _uniform(seed, 12)
     pixels = tf.cast(image, tf.float32) / 255.0
     pixels = _move(pixels, draws[:6], config)
@@ -62,7 +69,8 @@ def _augment_one(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf
     pixels = _expose(pixels, draws[7:10], config)
     noise = _noise(image.shape[0], (draws[11] + 1.0) / 2.0 * config.grain, _fold(seed, 1))
     pixels += noise * config.noise * (draws[10] + 1.0) / 2.0
-    return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 1.0) * 255.0), tf.uint8)
+    levels = normalise(tf.clip_by_value(pixels, 0.0, 1.0) * 255.0, contrast)
+    return tf.cast(tf.round(levels), tf.uint8)
 
 
 def _move(pixels: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tensor:

@@ -21,6 +21,27 @@ _ENERGIES: Final = (0.14, 0.18, 0.24)
 _MOST: Final = 4.0  # times that a band is raised: on a blurred film, more would raise noise
 
 
+def normalise(image: tf.Tensor, method: str) -> tf.Tensor:
+    """Normalises by the method that `image.contrast` names.
+
+    Args:
+        image: float32[S,S] in 0..255, S known when the graph is built.
+        method: `none`, `standardise`, `equalise`, `clahe` or `harmonise`.
+
+    Returns:
+        float32[S,S] in 0..255.
+    """
+    methods = {
+        "none": tf.identity,
+        "standardise": standardise,
+        "equalise": equalise,
+        "clahe": clahe,
+        "harmonise": harmonise,
+    }
+    normalised: tf.Tensor = methods[method](image)
+    return normalised
+
+
 def standardise(image: tf.Tensor) -> tf.Tensor:
     """Brings an image to one mean (128) and standard deviation (50).
 

@@ -14,14 +14,6 @@ _OVERLAY_SIDE = 1024
 _OVERLAY_OPACITY = 0.7  # of the hottest colour; the film shows through
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
-_CONTRASTS = {
-    "none": tf.identity,
-    "standardise": contrast.standardise,
-    "equalise": contrast.equalise,
-    "clahe": contrast.clahe,
-    "harmonise": contrast.harmonise,
-}
-
 
 def decode_grey(image_bytes: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG or PNG of any number of channels to grey.
@@ -66,7 +58,7 @@ def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
         image = _resize(image, config.low_pass, config.low_pass)
     image = _resize(image, config.size, config.size)
     image.set_shape([config.size, config.size])
-    image = _CONTRASTS[config.contrast](image)
+    image = contrast.normalise(image, config.contrast)
     if config.segment_lungs:
         image *= lung_mask(image)
     return _to_uint8(image)

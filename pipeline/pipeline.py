@@ -55,6 +55,7 @@ def create_pipeline(
     augmenter = Augmenter(
         examples=transform.outputs["transformed_examples"],
         augment_config=json.dumps(as_dict(config.augment)),
+        contrast=config.image.contrast,
         seed=config.seed,
         code_version=code_version("components.augmenter"),
     )

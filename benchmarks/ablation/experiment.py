@@ -1,6 +1,5 @@
 """One row of the ablation: the product's own preparation, features, epochs and operating point."""
 
-import dataclasses
 import hashlib
 import json
 import tempfile
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from benchmarks.ablation.films import SEED, Film
 from components.augmenter.plan import is_drawn, make_plan, number_repeats
-from components.augmenter.shards import augmenter
+from components.augmenter.shards import Augmentation
 from pipeline import (
     feature_cache,
     features,
@@ -25,7 +24,7 @@ from pipeline import (
     weights,
 )
 from pipeline.augmentation import image_seed
-from pipeline.config import AugmentConfig, Config, ImageConfig
+from pipeline.config import Config, ImageConfig
 
 _SPECIFICITY = 0.9
 
@@ -73,7 +72,8 @@ def run(
                 network.trunk, [path], cache / "features", name, fitted.precision
             )
 
-    training = cached("train", _augmented(prepare(train), config.augment, seed))
+    augmentation = Augmentation(config.augment, config.image.contrast, seed)
+    training = cached("train", _augmented(prepare(train), augmentation))
     tuning = cached("tune", prepare(tune))
     key = hashlib.sha256(
         json.dumps([str(config), seed, training.digest, tuning.digest]).encode()
@@ -90,22 +90,10 @@ def run(
     )
     point = operating_point.choose(fit.evidence, tuning.labels, config.operating_point)
     score = fitting.scorer(network)
-    moved = cached(
-        "tune-moved",
-        _augmented(prepare(tune), dataclasses.replace(config.augment, balance=0), seed),
-    )
-    np.savez(
-        cache / "training" / f"{key}-tune.npz",
-        logits=fit.evidence.mean(axis=(1, 2)),
-        labels=tuning.labels,
-        moved=fitting.score_all(score, moved).mean(axis=(1, 2)),
-        moved_labels=moved.labels,
-    )
     scores = {}
     for name, films in judges.items():
         judged = cached(name, prepare(films))
         logits = fitting.score_all(score, judged).mean(axis=(1, 2))
-        np.savez(cache / "training" / f"{key}-{name}.npz", logits=logits, labels=judged.labels)
         scores[name] = measure(point.probability(logits), judged.labels, point.threshold)
     return scores
 
@@ -141,15 +129,16 @@ def _preparer(config: ImageConfig) -> Callable[[list[Film]], list[tuple[bytes, i
 
 
 def _augmented(
-    images: list[tuple[bytes, int]], config: AugmentConfig, seed: int
+    images: list[tuple[bytes, int]], augmentation: Augmentation
 ) -> Iterable[tuple[bytes, int]]:
     """The training films as Augmenter gives them to Trainer."""
     identity = [f"{hashlib.sha256(png).hexdigest()}-{label}" for png, label in images]
+    config, seed = augmentation.config, augmentation.seed
     plan = make_plan(
         [(label, i) for (_, label), i in zip(images, identity, strict=True)], config.balance
     )
     ordered = sorted(zip(identity, images, strict=True))
-    augment = augmenter(config)
+    augment = augmentation.compiled()
     for key, (_, (png, label)) in zip(number_repeats(identity), ordered, strict=True):
         for copy in range(config.versions * (plan.copies_of(label, key) + 1)):
             if copy or is_drawn(seed, key, config.originals):

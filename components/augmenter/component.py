@@ -19,6 +19,7 @@ class AugmenterSpec(ComponentSpec):
 
     PARAMETERS = {
         "augment_config": component_spec.ExecutionParameter(type=str),
+        "contrast": component_spec.ExecutionParameter(type=str),
         "seed": component_spec.ExecutionParameter(type=int),
         "code_version": component_spec.ExecutionParameter(type=str),
     }
@@ -43,13 +44,19 @@ class Augmenter(base_beam_component.BaseBeamComponent):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
-        self, examples: BaseChannel, augment_config: str, seed: int, code_version: str
+        self,
+        examples: BaseChannel,
+        augment_config: str,
+        contrast: str,
+        seed: int,
+        code_version: str,
     ) -> None:
         """Wires the component.
 
         Args:
             examples: transformed examples, `image_png` and `label`, with the splits train and val.
             augment_config: AugmentConfig's fields as JSON.
+            contrast: the method of ImageConfig that Transform used.
             seed: decides every draw.
             code_version: fingerprint of the sources; part of the cache key.
         """
@@ -57,6 +64,7 @@ class Augmenter(base_beam_component.BaseBeamComponent):
             spec=AugmenterSpec(
                 examples=examples,
                 augment_config=augment_config,
+                contrast=contrast,
                 seed=seed,
                 code_version=code_version,
                 augmented_examples=Channel(type=Examples),

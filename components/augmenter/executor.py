@@ -14,7 +14,7 @@ from tfx.utils import io_utils
 
 from components.augmenter import parts, sheets
 from components.augmenter.plan import make_plan
-from components.augmenter.shards import WriteShard
+from components.augmenter.shards import Augmentation, WriteShard
 from pipeline import features
 from pipeline.config import AugmentConfig
 
@@ -31,8 +31,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
     ) -> None:
         """TFX calls it where no cached execution fits."""
-        config = AugmentConfig(**json.loads(exec_properties["augment_config"]))
-        seed = exec_properties["seed"]
+        augmentation = Augmentation(
+            AugmentConfig(**json.loads(exec_properties["augment_config"])),
+            exec_properties["contrast"],
+            exec_properties["seed"],
+        )
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         augmented = artifact_utils.get_single_instance(output_dict["augmented_examples"])
         augmented.split_names = artifact_utils.encode_split_names([features.TRAIN, features.VAL])
@@ -48,19 +51,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             artifact_utils.get_split_uri([examples], features.TRAIN),
             artifact_utils.get_split_uri([augmented], features.TRAIN),
             scratch,
-            config,
-            seed,
+            augmentation,
         )
         sheets.write(
             artifact_utils.get_single_uri(output_dict["contact_sheet"]),
             parts.read(scratch, 0),
-            config,
-            seed,
+            augmentation,
         )
         tf.io.gfile.rmtree(scratch)
 
     def _write_train(
-        self, source: str, target: str, scratch: str, config: AugmentConfig, seed: int
+        self, source: str, target: str, scratch: str, augmentation: Augmentation
     ) -> None:
         files = sorted(tf.io.gfile.glob(f"{source}/*"))
         size = sum(tf.io.gfile.stat(file).length for file in files)
@@ -77,7 +78,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             plan = (
                 images
                 | "Gather" >> beam.combiners.ToList()
-                | "Plan" >> beam.Map(make_plan, config.balance)
+                | "Plan" >> beam.Map(make_plan, augmentation.config.balance)
             )
             # The plan needs all images, so every part is whole before the first one is read.
             _ = (
@@ -86,7 +87,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "SpreadParts" >> beam.Reshuffle()
                 | "Write"
                 >> beam.ParDo(
-                    WriteShard(scratch, target, count, config, seed),
+                    WriteShard(scratch, target, count, augmentation),
                     plan=beam.pvalue.AsSingleton(plan),
                 )
             )

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import apache_beam as beam
 import numpy as np
@@ -16,22 +17,43 @@ from pipeline.config import AugmentConfig
 
 _BATCH = 64
 
+Augment = Callable[[Sequence[bytes], Sequence[tuple[int, int]]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How images are augmented: strengths, the contrast method they were prepared with, seed."""
+
+    config: AugmentConfig
+    contrast: str
+    seed: int
+
+    def compiled(self) -> Augment:
+        """A function from PNGs (one size) and their seeds to augmented images, uint8[N,S,S]."""
+        function = tf.function(
+            functools.partial(augment, config=self.config, contrast=self.contrast),
+            reduce_retracing=True,
+        )
+
+        def apply(pngs: Sequence[bytes], seeds: Sequence[tuple[int, int]]) -> np.ndarray:
+            images = np.stack([decode(png) for png in pngs])
+            return function(tf.constant(images), tf.constant(seeds, tf.int32)).numpy()
+
+        return apply
+
 
 class WriteShard(beam.DoFn):
     """Augments one part's records as planned and writes them, sorted by hash, as one shard."""
 
-    def __init__(
-        self, scratch: str, target: str, count: int, config: AugmentConfig, seed: int
-    ) -> None:
+    def __init__(self, scratch: str, target: str, count: int, augmentation: Augmentation) -> None:
         self._scratch = scratch
         self._target = target
         self._count = count
-        self._config = config
-        self._seed = seed
+        self._how = augmentation
 
     def setup(self) -> None:
         """Beam calls it once for each worker."""
-        self._augment = augmenter(self._config)
+        self._augment = self._how.compiled()
 
     def process(self, part: int, plan: Plan) -> Iterator[int]:
         """Beam calls it with the number of a part; a repeated call overwrites."""
@@ -39,20 +61,20 @@ class WriteShard(beam.DoFn):
         drawn = {
             record.key
             for record in records
-            if is_drawn(self._seed, record.key, self._config.originals)
+            if is_drawn(self._how.seed, record.key, self._how.config.originals)
         }
         jobs = [
             (record, copy)
             for record in records
             for copy in range(
-                self._config.versions * (plan.copies_of(record.label, record.key) + 1)
+                self._how.config.versions * (plan.copies_of(record.label, record.key) + 1)
             )
             if copy > 0 or record.key in drawn
         ]
         rows = [(_place(r.key, 0), r.example) for r in records if r.key not in drawn]
         for start in range(0, len(jobs), _BATCH):
             batch = jobs[start : start + _BATCH]
-            seeds = [image_seed(self._seed, record.key, copy) for record, copy in batch]
+            seeds = [image_seed(self._how.seed, record.key, copy) for record, copy in batch]
             images = self._augment([record.image_png for record, _ in batch], seeds)
             for (record, copy), image in zip(batch, images, strict=True):
                 rows.append((_place(record.key, copy), _with_image(record.example, image)))
@@ -64,20 +86,6 @@ class WriteShard(beam.DoFn):
                 shard.write(example)
         tf.io.gfile.rename(unfinished, f"{self._target}/{name}", overwrite=True)
         yield len(rows)
-
-
-Augment = Callable[[Sequence[bytes], Sequence[tuple[int, int]]], np.ndarray]
-
-
-def augmenter(config: AugmentConfig) -> Augment:
-    """A function from PNGs (one size) and their seeds to augmented images, uint8[N,S,S]."""
-    compiled = tf.function(functools.partial(augment, config=config), reduce_retracing=True)
-
-    def apply(pngs: Sequence[bytes], seeds: Sequence[tuple[int, int]]) -> np.ndarray:
-        images = np.stack([decode(png) for png in pngs])
-        return compiled(tf.constant(images), tf.constant(seeds, tf.int32)).numpy()
-
-    return apply
 
 
 def decode(image_png: bytes) -> np.ndarray:

@@ -7,24 +7,22 @@ import numpy as np
 import tensorflow as tf
 
 from components.augmenter.parts import Record
-from components.augmenter.shards import augmenter, decode
+from components.augmenter.shards import Augmentation, decode
 from pipeline import contact_sheet, features
 from pipeline.augmentation import image_seed
-from pipeline.config import AugmentConfig
 from pipeline.segmentation import lung_mask
 
 _FILMS = 4  # of each class
 _COPIES = 5
 
 
-def write(folder: str, records: Sequence[Record], config: AugmentConfig, seed: int) -> None:
+def write(folder: str, records: Sequence[Record], augmentation: Augmentation) -> None:
     """Writes augmentation.png and segmentation.png from the first films of each class.
 
     Args:
         folder: where to write; it may be a bucket.
         records: training images as Transform left them.
-        config: the strengths of the augmentation.
-        seed: the run's seed, so that the copies shown are those that training sees.
+        augmentation: the run's, so that the copies shown are those that training sees.
     """
     films = [
         (f"{name} {number}", record)
@@ -35,18 +33,16 @@ def write(folder: str, records: Sequence[Record], config: AugmentConfig, seed: i
     ]
     if not films:
         return
-    _save(folder, "augmentation.png", _augmentation_sheet(films, config, seed))
+    _save(folder, "augmentation.png", _augmentation_sheet(films, augmentation))
     _save(folder, "segmentation.png", _segmentation_sheet(films))
 
 
-def _augmentation_sheet(
-    films: Sequence[tuple[str, Record]], config: AugmentConfig, seed: int
-) -> bytes:
-    apply = augmenter(config)
+def _augmentation_sheet(films: Sequence[tuple[str, Record]], augmentation: Augmentation) -> bytes:
+    apply = augmentation.compiled()
     copies = range(1, _COPIES + 1)
     rows = []
     for name, record in films:
-        seeds = [image_seed(seed, record.key, copy) for copy in copies]
+        seeds = [image_seed(augmentation.seed, record.key, copy) for copy in copies]
         changed = apply([record.image_png] * len(seeds), seeds)
         rows.append((name, [decode(record.image_png), *changed]))
     columns = ["before", *(f"copy {copy}" for copy in copies)]

@@ -80,6 +80,7 @@ def augment(
         {"augmented_examples": [augmented], "contact_sheet": [sheet]},
         {
             "augment_config": json.dumps(as_dict(AugmentConfig(originals=originals, **config))),
+            "contrast": "none",
             "seed": seed,
             "code_version": "1",
         },
@@ -194,6 +195,6 @@ def test_the_plan_reaches_the_wanted_balance(
 
 
 def test_the_component_wires_as_the_pipeline_does() -> None:
-    component = Augmenter(channel_utils.as_channel([Examples()]), "{}", 1, "version")
+    component = Augmenter(channel_utils.as_channel([Examples()]), "{}", "none", 1, "version")
     assert set(component.outputs) == {"augmented_examples", "contact_sheet"}
     assert component.exec_properties["code_version"] == "version"

@@ -55,6 +55,15 @@ def test_without_any_strength_the_images_stay_as_they_are() -> None:
     np.testing.assert_array_equal(augmented(IMAGES, SEEDS, AugmentConfig(**NOTHING)), IMAGES)
 
 
+def test_a_changed_film_is_normalised_as_one_that_was_taken_so() -> None:
+    config = AugmentConfig(**{**NOTHING, "brightness": 0.2, "contrast": 0.4})
+    images = np.random.default_rng(4).normal(128, 30, (20, SIZE, SIZE)).astype(np.uint8)
+    seeds = [image_seed(6, "film", copy) for copy in range(20)]
+    changed = augment(tf.constant(images), tf.constant(seeds), config, "standardise").numpy()
+    np.testing.assert_allclose(changed.mean(axis=(1, 2)), 128, atol=2)
+    np.testing.assert_allclose(changed.std(axis=(1, 2)), 50, atol=2)
+
+
 @pytest.mark.parametrize("strength", [name for name in STRENGTHS if name != "grain"])
 def test_each_strength_alone_changes_the_image(strength: str) -> None:
     default = getattr(AugmentConfig(), strength)
