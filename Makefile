@@ -8,7 +8,7 @@ FREE_PORTS := python3 -c 'import socket; a, b = (socket.create_server(("127.0.0.
 CHROMIUM := $(shell command -v chromium)
 export PNEUMONIA_XRAYS ?= $(XRAYS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --no-loadscope-reorder
 LEFT_OUT := $(if $(CHROMIUM),, and not browser)
 
 .PHONY: help setup demo test test-all lint format lock web pretrained bench clean

@@ -30,6 +30,14 @@ def on_flink(tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: R
     return cwd, pneumonia(cwd, "run", "--data", str(films), *WORDS)
 
 
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run) -> Ended:
+    cwd = tmp_path_factory.mktemp("direct")
+    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*ANY_MODEL))
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
+    return cwd, ended
+
+
 def test_a_run_on_flink_ends_blessed_and_leaves_no_process(on_flink: Ended) -> None:
     cwd, ended = on_flink
     assert ended.returncode == DONE, ended.stdout + ended.stderr
@@ -46,11 +54,11 @@ def test_a_run_on_flink_ends_blessed_and_leaves_no_process(on_flink: Ended) -> N
     ],
 )
 def test_the_records_equal_the_direct_runners(
-    on_flink: Ended, finished: Ended, output: str, splits: tuple[str, ...]
+    on_flink: Ended, direct: Ended, output: str, splits: tuple[str, ...]
 ) -> None:
     for split in splits:
         there = records(on_flink[0], output, split)
-        assert there == records(finished[0], output, split)
+        assert there == records(direct[0], output, split)
         assert there
 
 
