@@ -36,7 +36,7 @@ test: setup  ## lint, types and tests
 	@$(if $(CHROMIUM),,echo "no chromium: browser tests left out (Debian: apt-get install chromium)";) \
 	 $(PYTEST) -m "not slow and not distributed$(LEFT_OUT)"
 
-test-all: setup  ## with the slow and the distributed tests
+test-all: setup  ## the slow and the distributed tests; `make test` has the rest
 	@$(PYTEST) -m "slow or distributed"
 
 lint: setup  ## ruff and mypy

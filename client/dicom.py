@@ -31,6 +31,7 @@ _DECODERS = {JPEGBaseline8Bit: "pillow", RLELossless: "pydicom"} | dict.fromkeys
 )
 _LAST_NAME = 0x00101005  # the greatest of these tags
 _SHORTEST_NAME = 3
+_MAY_BE_EMPTY = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
 _PREAMBLE = 132
 _RLE_PADDING = 64  # bytes
 
@@ -142,12 +143,20 @@ def _stored_values(dataset: pydicom.Dataset, data: bytes) -> NDArray:
 
 
 def _display(stored: NDArray, dataset: pydicom.Dataset) -> NDArray[np.uint8]:
-    values = apply_voi_lut(apply_modality_lut(stored, dataset), dataset).astype(np.float64)
+    for keyword in _MAY_BE_EMPTY:  # to pydicom, what is there without a value is there
+        if keyword in dataset and dataset[keyword].is_empty:
+            del dataset[keyword]
+    values = apply_voi_lut(apply_modality_lut(stored, dataset), dataset)
+    values = values.astype(np.float64, copy=False)
     low, high = _output_range(dataset) or (values.min(), values.max())
-    scaled = np.clip((values - low) / ((high - low) or 1), 0, 1)
+    # In place: at 8 bytes a pixel, each copy of a large film counts.
+    values -= low
+    values /= (high - low) or 1
+    np.clip(values, 0, 1, out=values)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
-        scaled = 1 - scaled
-    return np.rint(scaled * 255).astype(np.uint8)
+        np.subtract(1, values, out=values)
+    values *= 255
+    return np.rint(values, out=values).astype(np.uint8)
 
 
 def _output_range(dataset: pydicom.Dataset) -> tuple[float, float] | None:

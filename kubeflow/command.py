@@ -63,9 +63,15 @@ def _compile_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster", type=Path, help="YAML file (default: kubeflow/cluster.yaml)")
     parser.add_argument("--image", help="the steps' image; goes before the cluster file's")
     parser.add_argument("--data-root", help="default of the parameter; where the X-rays are")
-    parser.add_argument("--gpu", type=int, help="GPUs of the Trainer")
+    parser.add_argument("--gpu", type=_count, help="GPUs of the Trainer")
     parser.add_argument("--baseline", help="URI of the model to compare with; a parameter, too")
     parser.add_argument("--vertex", action="store_true", help="write Vertex AI's JSON")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: 0, 1, 2 and so on")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,7 +104,10 @@ def _compile(args: argparse.Namespace) -> int:
         package = runner.compile_pipeline(config, cluster, baseline=args.baseline)
     except configuration.ConfigError as error:
         return _complain("compile", error, USAGE)
-    package.write(args.output, vertex=args.vertex)
+    try:
+        package.write(args.output, vertex=args.vertex)
+    except OSError as error:
+        return _complain("compile", f"{args.output}: {error.strerror or error}", USAGE)
     print(f"{args.output}: pipeline spec for image {cluster.image}")
     return DONE
 
@@ -116,6 +125,9 @@ def _submit(args: argparse.Namespace) -> int:
     if args.package.suffix not in _YAML:
         wanted = f"{args.package}: Kubeflow takes {' or '.join(_YAML)}, as compile writes it"
         return _complain("submit", f"{wanted} without --vertex", USAGE)
+    if not _is_package(args.package):
+        wanted = f"{args.package}: not what compile wrote (it has no pipelineInfo)"
+        return _complain("submit", f"{wanted}; compile the pipeline first", USAGE)
     from kubeflow.submission import Kubeflow, KubeflowError
 
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -140,6 +152,16 @@ def _submit(args: argparse.Namespace) -> int:
         return _complain("submit", error, FAILED)
     print(f"{run_id} {submitted.state}\n{submitted.page}")
     return DONE
+
+
+def _is_package(file: Path) -> bool:
+    import yaml
+
+    try:
+        spec = next(yaml.safe_load_all(file.read_text(encoding="utf-8")), None)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(spec, dict) and "pipelineInfo" in spec
 
 
 def _status(args: argparse.Namespace, *, seconds: float = 10) -> int:

@@ -1,5 +1,6 @@
 """The text protos that tensorflow_model_server's flags name, read into the official messages."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from google.protobuf import (
 )
 
 from serving.batching import BatchingParameters
+
+_PLAIN_PATH = re.compile(r"/[\w./~-]*")
 
 
 class ConfigFileError(ValueError):
@@ -95,6 +98,8 @@ def read_prometheus_path(path: Path) -> str | None:
     Raises ConfigFileError.
     """
     config = _parse(path, _new("MonitoringConfig")).prometheus_config
+    if config.path and not _PLAIN_PATH.fullmatch(config.path):
+        raise ConfigFileError(f"{path}: path {config.path!r} must be plain and start with /")
     return (config.path or DEFAULT_PROMETHEUS_PATH) if config.enable else None
 
 
@@ -109,6 +114,8 @@ def read_ssl_config(path: Path) -> Any:
         raise ConfigFileError(f"{path}: not a text SSLConfig") from None
     if not config.server_key or not config.server_cert:
         raise ConfigFileError(f"{path}: server_key and server_cert are both needed")
+    if config.client_verify and not config.custom_ca:
+        raise ConfigFileError(f"{path}: client_verify needs custom_ca, to know the callers by")
     return config
 
 

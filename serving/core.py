@@ -1,5 +1,6 @@
 """What the server answers, whichever way it is asked: gRPC and REST call these."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,11 +42,14 @@ class Core:
         output_filter: Iterable[str],
         timeout: float | None,
     ) -> Prediction:
-        """Runs the ModelSpec's signature on what `read_inputs` makes of its SignatureDef."""
+        """Runs the ModelSpec's signature on what `read_inputs` makes of its SignatureDef.
+
+        `read_inputs` is called in a thread: tens of megabytes take their time.
+        """
         name = spec.signature_name or DEFAULT_SIGNATURE
         with self._leased(spec) as servable:
             signature = servable.signature(name)
-            inputs = read_inputs(signature)
+            inputs = await asyncio.to_thread(read_inputs, signature)
             outputs = tensors.choose_outputs(signature, output_filter)
             target = Target(servable, name, outputs)
             values = await predict(self._batcher, target, inputs, timeout)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from serving.errors import ServingError, invalid_argument
-from serving.tensors import check_names, check_shape
+from serving.tensors import check_names, check_shape, check_strings
 
 _DEBUG_LIMIT = 256
 _MAX_RANK = 32
 _MAX_ROWS = 1024  # each becomes an array of its own
+_AT_ONCE = 4096  # numbers turned into text: each takes 128 bytes meanwhile
 _INTEGER_BOUNDS = {
     name: (int(np.iinfo(name).min), int(np.iinfo(name).max))
     for name in ("int8", "uint8", "int16", "int32", "int64", "uint32", "uint64")
@@ -148,7 +150,7 @@ def _append(
 ) -> None:
     if name not in inputs:
         raise invalid_argument(f"JSON object: does not have named input: {name}")
-    array = _to_array(value, inputs[name])
+    array = _to_array(name, value, inputs[name])
     before = columns[name]
     if before and before[0].size != array.size:
         raise invalid_argument(f"Expecting tensor size: {before[0].size} but got: {array.size}")
@@ -167,14 +169,14 @@ def _read_columns(value: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray
                 "input tensors required as per tensorinfo_map"
             )
         name, info = next(iter(inputs.items()))
-        return {name: _to_array(value, info)}
+        return {name: _to_array(name, value, info)}
     for name in inputs:
         if name not in value:
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-    return {name: _to_array(value[name], info) for name, info in inputs.items()}
+    return {name: _to_array(name, value[name], info) for name, info in inputs.items()}
 
 
-def _to_array(value: Any, info: Any) -> np.ndarray:
+def _to_array(alias: str, value: Any, info: Any) -> np.ndarray:
     """A nested list as an array; its shape is that of the first elements, and all must fit it."""
     from tensorflow.python.framework import dtypes
 
@@ -186,6 +188,8 @@ def _to_array(value: Any, info: Any) -> np.ndarray:
         first = first[0] if first else None
         if len(shape) > _MAX_RANK:
             raise invalid_argument(f"Encountered a list of more than {_MAX_RANK} dimensions")
+    if dtype.name == "string":
+        check_strings(alias, math.prod(shape))
     flat: list[Any] = []
     _flatten(value, 0, shape, dtype.name, flat)
     try:
@@ -245,7 +249,7 @@ def _decode_base64(value: dict[str, Any]) -> bytes:
             f"JSON Value: {_shown(value)} not formatted correctly for base64 data"
         )
     try:
-        text = value["b64"].encode("ascii")
+        text = b"".join(value["b64"].encode("ascii").split())  # many encoders break the lines
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except (binascii.Error, UnicodeEncodeError):
         raise invalid_argument("Unable to base64 decode") from None
@@ -268,7 +272,9 @@ def _to_json(name: str, array: np.ndarray) -> Any:
         return _nested(encoded, array.shape)
     if array.dtype.name in ("float32", "float16"):
         # The shortest text that gives the same number back: 0.2, not 0.20000000298023224.
-        return _nested([float(text) for text in array.ravel().astype(str)], array.shape)
+        flat = array.ravel()
+        parts = (flat[start : start + _AT_ONCE] for start in range(0, len(flat), _AT_ONCE))
+        return _nested([float(text) for part in parts for text in part.astype(str)], array.shape)
     return array.tolist()
 
 
@@ -277,4 +283,7 @@ def _nested(flat: list[Any], shape: tuple[int, ...]) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value, default=str)[:_DEBUG_LIMIT]
+    try:
+        return json.dumps(value, default=str)[:_DEBUG_LIMIT]
+    except RecursionError:  # nested as deep as could just be read
+        return "(deeply nested)"

@@ -66,7 +66,8 @@ class RestApi:
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
-                return _json(await self._answer(request))
+                text = await asyncio.to_thread(_dumps, await self._answer(request))
+                return web.Response(text=text, content_type="application/json")
         except ServingError as error:
             status, message, code = HTTP_STATUS[error.code], error.message, error.code.name
         except TimeoutError:
@@ -80,7 +81,7 @@ class RestApi:
             status, message, code = 500, "Internal error", Code.INTERNAL.name
         milliseconds = round(1000 * (time.perf_counter() - start), 1)
         logs.event("request failed", method="REST", code=code, milliseconds=milliseconds)
-        return _json({"error": message}, status)
+        return web.json_response({"error": message}, status=status, dumps=_dumps)
 
     async def _answer(self, request: web.Request) -> Any:
         path = request.rel_url.raw_path
@@ -167,5 +168,5 @@ def _plain(message: Any) -> Any:
     )
 
 
-def _json(content: Any, status: int = 200) -> web.Response:
-    return web.json_response(content, status=status, dumps=lambda value: json.dumps(value) + "\n")
+def _dumps(content: Any) -> str:
+    return json.dumps(content) + "\n"

@@ -11,6 +11,7 @@ from serving import flags
 
 TENSORFLOW_SERVING = "tensorflow_model_server"
 FAILED, USAGE = 1, 2
+_REST_PORT = 8501
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"auto: {TENSORFLOW_SERVING} if it is on PATH, else the embedded server",
     )
     flags.add_arguments(parser)
-    parser.set_defaults(model_name="pneumonia", rest_api_port=8501)
+    parser.set_defaults(model_name="pneumonia", rest_api_port=None)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         except (FileNotFoundError, RuntimeError) as error:
             print(f"pneumonia serve: {error}", file=sys.stderr)
             return FAILED
+    if args.rest_api_port is None:  # who wants TLS does not want an open door beside it
+        values["rest_api_port"] = 0 if args.ssl_config_file else _REST_PORT
     if message := flags.fault(argparse.Namespace(**values)):
         print(f"pneumonia serve: {message}", file=sys.stderr)
         return USAGE

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 import time
 from collections.abc import Mapping
@@ -263,7 +264,7 @@ def _channel_options(arguments: str) -> list[tuple[str, int | str]]:
     }
     for argument in filter(None, arguments.split(",")):
         key, _, value = argument.partition("=")
-        options[key] = int(value) if value.lstrip("-").isdigit() else value
+        options[key] = int(value) if re.fullmatch(r"-?[0-9]+", value) else value
     return list(options.items())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from serving.errors import invalid_argument
 
 MAX_ELEMENTS = 2**24  # a shape may claim any size; no more than this is allocated
+MAX_STRINGS = 1024  # each is an image, or an example with one
 
 _VALUE_FIELDS = {
     "float32": "float_val",
@@ -77,6 +78,14 @@ def check_shape(alias: str, info: Any, array: np.ndarray) -> None:
         )
 
 
+def check_strings(alias: str, count: int) -> None:
+    """Raises ServingError INVALID_ARGUMENT for more strings than one request may hold."""
+    if count > MAX_STRINGS:
+        raise invalid_argument(
+            f"input tensor {alias} has {count} strings; at most {MAX_STRINGS} go into one request"
+        )
+
+
 def choose_outputs(signature: Any, output_filter: Iterable[str]) -> tuple[str, ...]:
     """The outputs to compute: the filter's, or all of the signature's where it is empty.
 
@@ -130,6 +139,7 @@ def _from_proto(alias: str, proto: Any) -> np.ndarray:
     )
     if not fits:
         raise invalid_argument(f"tensor parsing error: {alias}")
+    check_strings(alias, len(proto.string_val))
     try:
         return tensor_util.MakeNdarray(proto)
     except (TypeError, ValueError, IndexError, OverflowError):

@@ -37,24 +37,27 @@ class Completeness:
     """Tells a version that is still being copied from one that may be loaded.
 
     Complete is what holds a saved_model.pb and has come to rest: nothing in it was touched for
-    `rest` seconds, or nothing has changed since the last look (which also holds where a file
-    server's clock is not ours).
+    `rest` seconds, or nothing has changed for as long as it was looked at (which also holds where
+    a file server's clock is not ours).
     """
 
     def __init__(self, rest: float) -> None:
         self._rest = rest
-        self._seen: dict[Path, Fingerprint] = {}
+        self._seen: dict[Path, tuple[Fingerprint, float]] = {}
 
     def __call__(self, version: Path) -> bool:
-        """Whether the version may be loaded; to be asked once at every look at the folder."""
+        """Whether the version may be loaded; to be asked at every look at the folder."""
         try:
             fingerprint = _fingerprint(version)
         except OSError:  # a file vanished between listing and looking
             return False
-        before = self._seen.get(version)
-        self._seen[version] = fingerprint
+        now = time.monotonic()
+        before, since = self._seen.get(version, (None, now))
+        if fingerprint != before:
+            since = now
+        self._seen[version] = fingerprint, since
         newest = fingerprint[2] / 1e9
-        at_rest = fingerprint == before or time.time() - newest >= self._rest
+        at_rest = max(now - since, time.time() - newest) >= self._rest
         return at_rest and (version / "saved_model.pb").is_file()
 
 

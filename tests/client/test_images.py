@@ -154,6 +154,13 @@ def test_damage_in_the_middle_of_a_jpeg_is_not_painted_over():
     assert refused(bytes(data)).reason == Reason.UNREADABLE
 
 
+def test_a_jpeg_whose_scan_ends_too_early_is_not_painted_over():
+    data = encoded(grey(200, 200), "JPEG")
+    middle = len(data) // 2
+    longer = data[:middle] + data[middle - 40 : middle] + data[middle:]
+    assert refused(longer).reason == Reason.UNREADABLE
+
+
 def test_a_png_with_a_wrong_checksum_is_unreadable():
     data = bytearray(encoded(grey(), "PNG"))
     data[data.index(b"IEND") - 5] ^= 1  # of the last IDAT

@@ -113,6 +113,23 @@ def test_of_several_windows_the_first_counts():
     assert images.read(several).data == images.read(one).data
 
 
+@pytest.mark.parametrize("empty", [("WindowCenter",), ("WindowWidth",), ("RescaleSlope",)])
+def test_an_element_without_a_value_is_as_none(empty):
+    tags = {"WindowCenter": 2000, "WindowWidth": 3000, "RescaleSlope": 1, "RescaleIntercept": 0}
+    given = {name: None if name in empty else value for name, value in tags.items()}
+    kept = {name: value for name, value in tags.items() if name not in empty}
+    assert images.read(with_elements(given)).data == images.read(dicom(**kept)).data
+
+
+def with_elements(values):
+    data = pydicom.dcmread(io.BytesIO(dicom()))
+    for name, value in values.items():
+        setattr(data, name, value)
+    file = io.BytesIO()
+    data.save_as(file)
+    return file.getvalue()
+
+
 def test_a_picture_of_one_value_is_black_or_white():
     flat = np.full((8, 8), 700, np.uint16)
     assert pixels(images.read(dicom(flat)).data).max() == 0

@@ -201,6 +201,17 @@ def test_a_wrong_value_is_bad_usage(tmp_path, capsys, words):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
+    assert invoke("compile", "--output", tmp_path) == 2
+    assert f"{tmp_path}: Is a directory" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_negative_count_of_gpus_is_bad_usage(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        invoke("compile", "--output", tmp_path / "p.yaml", "--gpu", "-1")
+    assert "'-1' is no count" in capsys.readouterr().err
+
+
 def test_a_type_for_kubeflow_s_page_becomes_its_html():
     schema = "title: pneumonia.Report\ntype: object\n"
     artifact = {"artifactType": {"instanceSchema": schema}}

@@ -115,6 +115,15 @@ def test_a_package_that_is_not_there_is_bad_usage(tmp_path, capsys):
     assert "compile writes it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["", "name: demo", "{", "- 1", "\x00"])
+def test_a_file_that_compile_did_not_write_is_bad_usage(tmp_path, capsys, content):
+    other = tmp_path / "other.yaml"
+    other.write_text(content)
+    assert invoke("submit", other, "--endpoint", "http://127.0.0.1:9") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not what compile wrote" in line
+
+
 def test_status_lists_the_steps_and_leaves_out_kubeflow_s_own(compiled, capsys):
     with FakeApi() as fake:
         invoke("submit", compiled, "--endpoint", fake.url)

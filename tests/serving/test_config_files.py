@@ -90,6 +90,23 @@ def test_an_ssl_config_needs_key_and_certificate(tmp_path: Path) -> None:
         config_files.read_ssl_config(file)
 
 
+def test_callers_cannot_be_verified_without_their_authority(tmp_path: Path) -> None:
+    file = tmp_path / "ssl.txt"
+    file.write_text('server_key: "key" server_cert: "certificate" client_verify: true')
+
+    with pytest.raises(ConfigFileError, match="client_verify needs custom_ca"):
+        config_files.read_ssl_config(file)
+
+
+@pytest.mark.parametrize("where", ["metrics", "/{x", "/a?b"])
+def test_metrics_have_a_plain_path(tmp_path: Path, where: str) -> None:
+    file = tmp_path / "monitoring.txt"
+    file.write_text(f'prometheus_config {{ enable: true path: "{where}" }}')
+
+    with pytest.raises(ConfigFileError, match="must be plain and start with /"):
+        config_files.read_prometheus_path(file)
+
+
 # Flags: model_servers/main.cc, model_servers/server.h
 
 

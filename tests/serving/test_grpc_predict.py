@@ -127,6 +127,10 @@ def not_an_image(message: predict_pb2.PredictRequest) -> None:
     message.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([b"no image"]))
 
 
+def too_many_strings(message: predict_pb2.PredictRequest) -> None:
+    message.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([b""] * 1025))
+
+
 def truncated_image(message: predict_pb2.PredictRequest) -> None:
     message.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([png(51)[:40]]))
 
@@ -175,6 +179,7 @@ def truncated_image(message: predict_pb2.PredictRequest) -> None:
         (wrong_input, Code.INVALID_ARGUMENT, "Signature input alias: image_bytes(feed name: "),
         (broken_tensor, Code.INVALID_ARGUMENT, "tensor parsing error: image_bytes"),
         (negative_shape, Code.INVALID_ARGUMENT, "tensor parsing error: image_bytes"),
+        (too_many_strings, Code.INVALID_ARGUMENT, "has 1025 strings; at most 1024 go into one"),
         # TensorFlow names the argument's position; the tensor's name is added here
         (wrong_dtype, Code.INVALID_ARGUMENT, "image_bytes: expects string but float"),
         (wrong_rank, Code.INVALID_ARGUMENT, "image_bytes has shape [1, 1]"),

@@ -29,6 +29,7 @@ def signature(**dtypes: str) -> Any:
         ("DT_UINT8", [255], np.array([255], np.uint8)),
         ("DT_BOOL", [True, False], np.array([True, False])),
         ("DT_STRING", ["é", {"b64": "AAE"}], np.array(["é".encode(), b"\x00\x01"], object)),
+        ("DT_STRING", [{"b64": "aGVs\nbG8=\n"}], np.array([b"hello"], object)),
         ("DT_DOUBLE", 0.5, np.array(0.5)),
     ],
 )

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving import versions
 from serving.errors import Code, ServingError
 from serving.manager import LoadPolicy, ModelManager, ModelsUnavailable, State
 
@@ -276,19 +278,31 @@ def test_a_version_without_its_graph_is_not_picked_and_drives_nothing_out(world:
     assert world.loads == [1]
 
 
-def test_a_version_that_still_grows_is_not_picked(tmp_path: Path) -> None:
+def test_a_version_that_still_grows_is_not_picked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    # A file server's clock is ahead: to ours, no file grows older.
+    clock = SimpleNamespace(monotonic=lambda: now, time=lambda: 0.0)
+    monkeypatch.setattr(versions, "time", clock)
     world = World(tmp_path, poll_seconds=3600.0)
     world.push(1)
-    world.manager._complete._rest = 3600.0
+    world.manager._complete._rest = 10.0
     world.manager._policy = LoadPolicy(poll_seconds=0.0)
     world.configure()
-    assert world.loads == []
-
-    (world.base / "1" / "variables").write_bytes(b"half")
+    now = 9.0
     world.look()
     assert world.loads == []
 
-    world.look()  # nothing has changed since the last look
+    (world.base / "1" / "variables").write_bytes(b"half")
+    now = 11.0
+    world.look()
+    now = 20.0
+    world.look()
+    assert world.loads == []
+
+    now = 21.0  # nothing has changed for ten seconds
+    world.look()
     assert world.loads == [1]
 
 

@@ -218,6 +218,15 @@ def test_serve_runs_tensorflow_serving_where_it_is_installed(
     assert "listens on every address" in done.stderr
 
 
+def test_serve_opens_no_door_without_encryption_beside_one_with_it(
+    run_folder: Path, tensorflow_serving: Path
+) -> None:
+    done = serve(["--ssl_config_file=ssl.config"], run_folder, str(tensorflow_serving))
+
+    assert "--ssl_config_file=ssl.config" in done.stdout
+    assert "rest_api_port" not in done.stdout
+
+
 def test_serve_takes_the_embedded_server_when_told_to(
     run_folder: Path, tensorflow_serving: Path, shared: InProcess
 ) -> None:

@@ -181,7 +181,8 @@ def test_a_compressed_body_is_understood(shared: InProcess) -> None:
         ({"instances": ["x", ["x"]]}, "Expecting shape [] but got: [1]"),
         ({"instances": [["x"]]}, "has shape [1, 1], which the signature's shape [-1] does not"),
         ({"instances": [[["x"], ["x", "y"]]]}, "Encountered list at unexpected size: 2"),
-        ({"instances": [{"b64": "x y"}]}, "Unable to base64 decode"),
+        ({"instances": [{"b64": "x-y"}]}, "Unable to base64 decode"),
+        ({"inputs": [""] * 1025}, "has 1025 strings; at most 1024 go into one request"),
         ({"instances": [{"b64": 3}]}, "does not have named input: b64"),
         ({"inputs": {"pixels": ["x"]}}, "Missing named input: examples in 'inputs' object."),
         ({"inputs": "x"}, "has shape [], which the signature's shape [-1] does not allow"),
@@ -196,6 +197,12 @@ def test_a_bad_predict_request_gets_400_and_the_reason(
     assert status == 400
     assert list(answer) == ["error"]
     assert words in answer["error"]
+
+
+def test_json_of_any_depth_is_told(shared: InProcess) -> None:
+    for depth in range(900, 1004, 4):  # some of which can be read, and not be written again
+        body = b'{"instances":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+        assert shared.http(PREDICT, body)[0] == 400
 
 
 def test_an_unknown_model_is_404(shared: InProcess) -> None:
