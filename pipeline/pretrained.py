@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import versions
-from pipeline import features, variables, weights
+from pipeline import features, promotion, variables, weights
 from pipeline.synthetic import files, film
 from pipeline.synthetic.anatomy import random_anatomy
 
@@ -79,7 +79,7 @@ def pack(version: Path, target: Path, made_by: str) -> None:
 
 
 def unpack(serving: Path, packed: Path = PACKED) -> int:
-    """Publishes the packed model into a serving folder, unless it is there; returns its version.
+    """Has the packed model served from a serving folder; returns its version there.
 
     Raises:
         PretrainedError: nothing is packed there, it is damaged, or there are no ImageNet weights.
@@ -87,7 +87,7 @@ def unpack(serving: Path, packed: Path = PACKED) -> int:
     """
     manifest = _manifest(packed)
     if (known := versions.find(serving, manifest["sha256"])) is not None:
-        return known
+        return promotion.promote(serving, known)
     model = versions.Model(uri=str(packed), sha256=manifest["sha256"])
     with tempfile.TemporaryDirectory() as scratch:
         _write(packed, Path(scratch))

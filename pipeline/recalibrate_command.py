@@ -1,6 +1,7 @@
 """`pneumonia recalibrate`: fits a pushed model's calibration and threshold to local films."""
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.table import Table
 from pipeline import config as configuration
 from pipeline import run_folder
 from pipeline.run_command import FAILED, USAGE, carry_out
-from pipeline.run_folder import RUNS, RunBusyError, RunFolder
+from pipeline.run_folder import RUNS, RunFolder, RunFolderError
 
 # Most local films judge: that decides what is pushed, and two numbers need few to be fitted.
 _SPLITS = ("data.test_fraction=0.45", "data.limit_per_class=null")
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         name, serving, path = _base(args)
-        config = configuration.load(path, [*_SPLITS, *args.set, f"name={name}"])
+        config = configuration.load(path, [*_SPLITS, *args.set], name)
     except (FileNotFoundError, configuration.ConfigError) as error:
         print(f"pneumonia recalibrate: {error}", file=sys.stderr)
         return USAGE
@@ -55,35 +56,35 @@ def run(args: argparse.Namespace) -> int:
     try:
         with folder.locked():
             _serve_from(folder, serving)
-            return _recalibrate(config, serving / str(_trained(serving, there)), args.data, folder)
-    except RunBusyError as error:
+            # From the weights as they were trained: a second one starts where the first did.
+            base = versions.newest_trained(serving) or there[-1]
+            return _recalibrate(config, serving / str(base), args.data, folder)
+    except RunFolderError as error:
         print(f"pneumonia recalibrate: {error}", file=sys.stderr)
         return FAILED
 
 
 def _base(args: argparse.Namespace) -> tuple[str, Path, Path | None]:
-    """The new run's name, where the versions lie, and the configuration to start from."""
+    """The new run's name, where the versions really lie, and the configuration to start from."""
     if args.serving_dir:
-        return "recalibrated", args.serving_dir, None
+        serving = args.serving_dir.resolve()
+        # Each folder has a run of its own: whoever serves from that is never led to another one.
+        return f"recalibrated-{hashlib.sha256(bytes(serving)).hexdigest()[:8]}", serving, None
     found = run_folder.find(args.run)
     name = found.root.name.removesuffix(_SUFFIX) + _SUFFIX
-    return name, found.serving, found.config
-
-
-def _trained(serving: Path, there: list[int]) -> int:
-    """The newest version as it was trained: a second recalibration starts where the first did."""
-    from pipeline import recalibration
-
-    kept = [version for version in there if recalibration.read(serving / str(version)) is None]
-    return (kept or there)[-1]
+    return name, found.serving.resolve(), found.config
 
 
 def _serve_from(folder: RunFolder, serving: Path) -> None:
-    """Makes the run's serving folder the given one."""
-    folder.serving.parent.mkdir(exist_ok=True)
-    if folder.serving.is_symlink():
-        folder.serving.unlink()
-    folder.serving.symlink_to(serving.resolve(), target_is_directory=True)
+    """Makes the run's serving folder the given one; raises RunFolderError where it is another."""
+    link = folder.serving
+    if link.exists():
+        if link.resolve() != serving:
+            raise RunFolderError(f"{link} is not {serving}; rename the folder {folder.root}")
+        return
+    link.unlink(missing_ok=True)  # it led to a folder that was moved
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(serving, target_is_directory=True)
 
 
 def _recalibrate(config: configuration.Config, base: Path, data: Path, folder: RunFolder) -> int:

@@ -20,6 +20,7 @@ import tensorflow as tf
 from scipy import special
 from tqdm import tqdm
 
+from components import versions
 from pipeline import features, model_card, operating_point, variables
 from pipeline.config import OperatingPointConfig
 from pipeline.intervals import newcombe, wilson
@@ -27,7 +28,6 @@ from pipeline.operating_point import OperatingPoint, area_under_roc
 from pipeline.report.split import Split, batches, parsed
 from pipeline.training import SUMMARY
 
-FILE: Final = "recalibration.json"
 _ENOUGH: Final = 20  # films of either class to fit on; with fewer the cut is one film's chance
 _POINT: Final = ("slope", "intercept", "threshold", "heat_scale")
 
@@ -126,7 +126,7 @@ def figures(probability: np.ndarray, labels: np.ndarray, threshold: float) -> Fi
 
 def read(saved_model: Path) -> dict[str, Any] | None:
     """What `run` noted of a model as plain values; None of one that was never recalibrated."""
-    path = saved_model / "assets.extra" / FILE
+    path = saved_model / versions.RECALIBRATION
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
@@ -211,7 +211,7 @@ def _describe(
     summary["config"]["operating_point"] = asdict(config)
     card = model_card.build(summary)
     texts: Sequence[tuple[str, str]] = (
-        (FILE, json.dumps(asdict(found), indent=1)),
+        (versions.RECALIBRATION.name, json.dumps(asdict(found), indent=1)),
         (SUMMARY, json.dumps(summary, indent=1)),
         ("model_card.json", json.dumps(card, indent=1)),
         ("model_card.md", model_card.markdown(card)),

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline import config as configuration
+from pipeline import weights
 from pipeline.progress import reported
-from pipeline.run_folder import RUNS, RunBusyError, RunFolder
+from pipeline.run_folder import PRETRAINED, RUNS, RunFolder, RunFolderError
 
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 
@@ -35,22 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the pipeline and prints the gate's verdict; returns the exit code."""
-    overrides = [*args.set, *([f"name={args.run}"] if args.run else [])]
     try:
-        config = configuration.load(args.config, overrides)
+        config = configuration.load(args.config, args.set, args.run)
     except configuration.ConfigError as error:
         print(f"pneumonia run: {error}", file=sys.stderr)
         return USAGE
-    if not args.data.is_dir():
-        print(f"pneumonia run: --data {args.data}: no such folder", file=sys.stderr)
+    if fault := _fault(config, args.data):
+        print(f"pneumonia run: {fault}", file=sys.stderr)
         return USAGE
     folder = RunFolder(RUNS / config.name)
     try:
         with folder.locked():
             return _run(config, args.data, folder)
-    except RunBusyError as error:
+    except RunFolderError as error:
         print(f"pneumonia run: {error}", file=sys.stderr)
         return FAILED
+
+
+def _fault(config: configuration.Config, data: Path) -> str | None:
+    """What on this machine does not fit the arguments, or None."""
+    if not data.is_dir():
+        return f"--data {data}: no such folder"
+    if config.name == PRETRAINED:
+        return f"--run {PRETRAINED}: that folder is for the published model; choose another name"
+    source = config.model.weights
+    if source not in (weights.AUTO, weights.RANDOM) and not Path(source).is_file():
+        return f"model.weights: no file {source!r}; give {weights.AUTO}, {weights.RANDOM} or a file"
+    return None
 
 
 def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
@@ -75,7 +87,9 @@ def carry_out(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     console = Console()
     began = time.monotonic()
-    console.print(f"{folder.root}: X-rays from {data}; full log in {folder.log}", highlight=False)
+    console.print(
+        f"{folder.root}: X-rays from {escape(str(data))}; full log in {folder.log}", highlight=False
+    )
     with reported(console, folder.log):
         try:
             from pipeline import verdict, verdict_table

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RUNS = Path("runs")
+PRETRAINED = "pretrained"  # the run that stands for the published model
 
 
-class RunBusyError(RuntimeError):
-    """Another process is writing to the run's folder."""
+class RunFolderError(RuntimeError):
+    """The run's folder cannot be had; the message names it, the cause and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,23 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process; raises RunBusyError where another one has it.
+        """Holds the folder for this process.
 
-        The kernel drops the lock with the process, so a killed run leaves none behind.
+        Raises RunFolderError where another one has it or nothing can be written. The kernel drops
+        the lock with the process, so a killed run leaves none behind.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as handle:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / ".lock").open("w")
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.root}: cannot be written ({error.strerror}); work in a folder that can be"
+            ) from error
+        with file as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise RunBusyError(
+                raise RunFolderError(
                     f"{self.root}: another run is writing here; wait for it or choose another --run"
                 ) from error
             yield

@@ -48,6 +48,8 @@ def synthesize(out: Path, recipe: Recipe = Recipe()) -> bool:
     Raises SynthesisError where `out` holds anything else, or where there are too few images;
     OSError where the disk refuses.
     """
+    if recipe.seed < 0:
+        raise SynthesisError(f"--seed {recipe.seed}: give 0 or more")
     if recipe.images < FEWEST:
         raise SynthesisError(f"--images {recipe.images}: give at least {FEWEST}")
     if out.exists():

@@ -136,6 +136,10 @@ def read_evaluation(folder: Path) -> Evaluation:
     import tensorflow_model_analysis as tfma
 
     result = tfma.load_eval_result(str(folder))
+    if result.config is None:
+        raise NoVerdictError(
+            f"{folder} holds no evaluation any more: was the run moved, or its artifacts deleted?"
+        )
     if len(result.config.model_specs) > 1:
         result = tfma.load_eval_result(str(folder), model_name=tfma.CANDIDATE_KEY)
     failures = {

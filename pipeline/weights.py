@@ -19,6 +19,8 @@ import numpy as np
 
 from pipeline.atomic import replacing
 
+AUTO: Final = "auto"
+RANDOM: Final = "random"
 _CHANNELS: Final = {1: (64, 64), 2: (128, 128), 3: (256, 256, 256), 4: (512,) * 3, 5: (512,) * 3}
 LAYERS: Final = {
     f"block{block}_conv{index}": channels
@@ -101,11 +103,11 @@ def load(source: str = "auto", *, width: float = 1.0, seed: int = 0) -> Weights:
     Raises:
         WeightsError: no source answered, or what came is not VGG-16's ImageNet weights.
     """
-    if source == "random":
+    if source == RANDOM:
         return _random(width, seed)
     if width != 1:
         raise WeightsError(f"model.width {width} has no trained weights; set model.weights=random")
-    if source == "auto":
+    if source == AUTO:
         return _cached() or _fetch()
     return Weights(_checked(_read(Path(source)), source), f"file {Path(source).name}")
 

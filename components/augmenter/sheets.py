@@ -22,7 +22,7 @@ def write(folder: str, records: Sequence[Record], augmentation: Augmentation) ->
     Args:
         folder: where to write; it may be a bucket.
         records: training images as Transform left them.
-        augmentation: the run's, so that the copies shown are those that training sees.
+        augmentation: the run's; where it asks for such copies, training sees the very ones shown.
     """
     films = [
         (f"{name} {number}", record)

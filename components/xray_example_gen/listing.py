@@ -146,6 +146,11 @@ def _place(base: Path, path: PurePosixPath, is_folder: bool) -> tuple[str | None
             f"{base}: folder {'/'.join(parts)!r} holds images but is no class; "
             f"expected {_CLASSES}{remedy}"
         )
+    if label is not None and (inner := [part for part in below[1:] if part.lower() in _SPLITS]):
+        raise IngestError(
+            f"{base}: folder {'/'.join(parts)!r} has a split below a class; "
+            f"put it above: {inner[0]}/{below[0]}"
+        )
     return split, label
 
 

@@ -38,8 +38,9 @@ def unit_axis(label: str) -> Axis:
 
 
 def range_axis(label: str, values: Sequence[float]) -> Axis:
-    """Over all values, widened to round ticks."""
-    low, high = min(values), max(values)
+    """Over all finite values, widened to round ticks; from 0 to 1 where there are none."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
     rough = (high - low) / 4 or abs(high) / 4 or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)

@@ -244,6 +244,15 @@ def test_pruning_keeps_the_newest(serving: Path, keep: int, left: list[int]) -> 
     assert not list(serving.glob(".*"))
 
 
+def test_pruning_spares_what_recalibrations_start_from(serving: Path) -> None:
+    for version in (1, 2, 3, 4, 5):
+        (serving / str(version) / "assets.extra").mkdir(parents=True)
+    for version in (3, 4, 5):
+        (serving / str(version) / versions.RECALIBRATION).write_text("{}")
+    assert versions.prune(serving, 2) == [1, 3]
+    assert versions.newest_trained(serving) == 2
+
+
 def test_a_version_is_out_of_sight_before_its_files_go(
     serving: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,12 @@ def test_an_unknown_class_is_named(touch):
         entries(base)
 
 
+def test_a_split_below_a_class_is_not_dissolved(touch):
+    base = touch("NORMAL/train/a.png", "NORMAL/test/b.png", "PNEUMONIA/test/c.png")
+    with pytest.raises(IngestError, match=r"a split below a class; put it above: (train|test)/"):
+        entries(base)
+
+
 def test_a_folder_too_high_up_is_answered_with_the_right_one(touch):
     base = touch("chest_xray/train/NORMAL/a.jpeg")
     with pytest.raises(IngestError, match=r"did you mean .*/chest_xray\?"):

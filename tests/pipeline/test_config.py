@@ -27,6 +27,11 @@ def test_an_override_wins_over_the_file(tmp_path):
     assert (loaded.train.epochs, loaded.train.batch_size) == (2, 8)
 
 
+@pytest.mark.parametrize("name", ["2026-11-26", "3", "on", "null", "1e5"])
+def test_the_runs_name_is_taken_as_it_is(name):
+    assert config.load(None, ["name=other"], name).name == name
+
+
 @pytest.mark.parametrize(
     ("override", "names"),
     [
@@ -37,6 +42,9 @@ def test_an_override_wins_over_the_file(tmp_path):
         ("image.size=100", ["image.size"]),
         ("image.contrast=magic", ["image.contrast", "harmonise"]),
         ("name=../../etc", ["name"]),
+        ("seed=-1", ["seed", "-1"]),
+        ("model.first_trainable=block6_conv1", ["model.first_trainable", "block6_conv1", "head"]),
+        ("model.width=0.5", ["model.width", "model.weights=random"]),
         ("nothing", ["section.field=value"]),
         ("train=3", ["train"]),
         ("train.epochs.more=3", ["--set", "train.epochs.more"]),

@@ -22,7 +22,7 @@ SEEDS = range(50)  # a hundred films: a full shard and a part
 @functools.cache
 def trunk(seed: int = 3) -> keras.Model:
     arrays = weights.load("random", width=0.125, seed=seed)
-    return model.build(harness.SIZE, ModelConfig(width=0.125), arrays).trunk
+    return model.build(harness.SIZE, ModelConfig(weights="random", width=0.125), arrays).trunk
 
 
 @pytest.fixture(scope="module")

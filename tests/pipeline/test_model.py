@@ -13,9 +13,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 1), dtype=np.
 
 
 def thin(first_trainable: str = "block5_conv1") -> model.Network:
-    return model.build(
-        SIZE, ModelConfig(first_trainable=first_trainable, width=0.125), THIN, seed=1
-    )
+    config = ModelConfig(weights="random", first_trainable=first_trainable, width=0.125)
+    return model.build(SIZE, config, THIN, seed=1)
 
 
 def logits(network: model.Network) -> np.ndarray:

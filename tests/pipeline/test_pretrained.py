@@ -68,6 +68,14 @@ def test_it_is_unpacked_once(packed: Path, tmp_path: Path) -> None:
     assert versions.versions(tmp_path / "serving") == [first]
 
 
+def test_it_is_what_is_served_whatever_came_after_it(packed: Path, tmp_path: Path) -> None:
+    first = unpack(tmp_path / "serving", packed)
+    (tmp_path / "serving" / str(first + 9)).mkdir()
+    last = unpack(tmp_path / "serving", packed)
+    assert versions.versions(tmp_path / "serving") == [first, first + 9, last]
+    assert versions.record(tmp_path / "serving", last).promoted_from == first
+
+
 def test_damage_is_found_before_anything_is_served(packed: Path, tmp_path: Path) -> None:
     content = bytearray((packed / "trained.npz").read_bytes())
     content[len(content) // 2] ^= 1

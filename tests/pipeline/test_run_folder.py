@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.run_folder import RunBusyError, RunFolder, find, latest
+from pipeline.run_folder import RunFolder, RunFolderError, find, latest
 
 HOLD = """
 import sys, time
@@ -44,9 +44,16 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RunBusyError, match=str(tmp_path)), RunFolder(tmp_path).locked():
+        with pytest.raises(RunFolderError, match=str(tmp_path)), RunFolder(tmp_path).locked():
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     with RunFolder(tmp_path).locked():
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    folder = RunFolder(tmp_path / "runs" / "mine")
+    with pytest.raises(RunFolderError, match="runs/mine: cannot be written"), folder.locked():
         pass

@@ -10,7 +10,16 @@ import pytest
 from rich.console import Console
 
 from pipeline import verdict_table
-from pipeline.verdict import Bound, Counts, Evaluation, Figure, Slice, Verdict
+from pipeline.verdict import (
+    Bound,
+    Counts,
+    Evaluation,
+    Figure,
+    NoVerdictError,
+    Slice,
+    Verdict,
+    read_evaluation,
+)
 
 
 def a_slice(key: str = "", value: str = "", recall: float = 0.95) -> Slice:
@@ -123,3 +132,8 @@ def test_the_verdict_is_valid_json() -> None:
     assert values["evaluation"]["slices"][0]["recall"]["value"] is None
     assert values["evaluation"]["bounds"][0]["ok"] is True
     assert values["serving_dir"] == "runs/demo/serving/pneumonia"
+
+
+def test_an_evaluation_that_is_gone_is_said_to_be(tmp_path):
+    with pytest.raises(NoVerdictError, match="was the run moved, or its artifacts deleted"):
+        read_evaluation(tmp_path / "deleted")
