@@ -1,4 +1,7 @@
-"""Two-sided 95 % confidence intervals of the figures that the gate and the report show."""
+"""Two-sided 95 % confidence intervals of the figures that the gate and the report show.
+
+They take films as independent. Where patients have several films in a split, they are too narrow.
+"""
 
 import math
 from typing import Final
