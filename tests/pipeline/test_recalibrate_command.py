@@ -34,18 +34,24 @@ def served(folder: Path, version: int) -> Path:
     return folder
 
 
+@pytest.fixture
+def mine(tmp_path):
+    """The serving folder of a finished run `mine`, whose only version is 7."""
+    serving = served(tmp_path / "runs/mine/serving/pneumonia", 7)
+    (tmp_path / "runs/mine/metadata.db").touch()
+    (tmp_path / "runs/mine/config.yaml").write_text("name: mine")
+    return serving
+
+
 def command(**words: object) -> int:
     given = {"data": Path("films"), "run": None, "serving_dir": None, "set": [], **words}
     return recalibrate_command.run(argparse.Namespace(**given))
 
 
-def test_a_second_one_starts_where_the_first_did_and_serves_there(tmp_path, started):
-    served(tmp_path / "runs/mine/serving/pneumonia", 7)
-    (tmp_path / "runs/mine/metadata.db").touch()
-    (tmp_path / "runs/mine/config.yaml").write_text("name: mine")
+def test_a_second_one_starts_where_the_first_did_and_serves_there(tmp_path, started, mine):
     assert [command(run="mine"), command(run="mine-recalibrated"), command()] == [0, 0, 0]
     assert {base.name for base in started} == {"7"}
-    assert versions.versions(tmp_path / "runs/mine/serving/pneumonia") == [7, 8, 9, 10]
+    assert versions.versions(mine) == [7, 8, 9, 10]
     assert versions.versions(tmp_path / "runs/mine-recalibrated/serving/pneumonia") == [7, 8, 9, 10]
 
 
@@ -56,10 +62,8 @@ def test_another_folder_of_versions_is_another_run(tmp_path, started):
     assert sorted(link.resolve().name for link in links) == ["a", "b"]
 
 
+@pytest.mark.usefixtures("mine")
 def test_a_run_of_ones_own_is_not_taken_over(tmp_path, started, capsys):
-    served(tmp_path / "runs/mine/serving/pneumonia", 7)
-    (tmp_path / "runs/mine/metadata.db").touch()
-    (tmp_path / "runs/mine/config.yaml").write_text("name: mine")
     served(tmp_path / "runs/mine-recalibrated/serving/pneumonia", 1)
     assert command(run="mine") == 1
     assert "rename the folder runs/mine-recalibrated" in capsys.readouterr().err
