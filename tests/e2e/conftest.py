@@ -1,6 +1,7 @@
 """Whole jobs through the command line, in processes of their own, as a user starts them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,6 +73,27 @@ def refused(finished: Ended, films: Path, pneumonia: Run) -> Ended:
     other = ("gate.max_recall_drop=1", "train.learning_rate=0.002")
     ended = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *strict, *other))
     assert ended.returncode == REFUSED, ended.stdout + ended.stderr
+    return cwd, ended
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, which a test may edit."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("client", "components", "pipeline", "serving"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "cli.py", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def any_run(
+    tmp_path_factory: pytest.TempPathFactory, films: Path, sources: Path, pneumonia: Run
+) -> Ended:
+    """A folder with a finished run whose model does not matter; later runs may be added to it."""
+    cwd = tmp_path_factory.mktemp("any-run")
+    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*ANY_MODEL), sources=sources)
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
     return cwd, ended
 
 

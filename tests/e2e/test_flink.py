@@ -30,14 +30,6 @@ def on_flink(tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: R
     return cwd, pneumonia(cwd, "run", "--data", str(films), *WORDS)
 
 
-@pytest.fixture(scope="module")
-def direct(tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run) -> Ended:
-    cwd = tmp_path_factory.mktemp("direct")
-    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*ANY_MODEL))
-    assert ended.returncode == DONE, ended.stdout + ended.stderr
-    return cwd, ended
-
-
 def test_a_run_on_flink_ends_blessed_and_leaves_no_process(on_flink: Ended) -> None:
     cwd, ended = on_flink
     assert ended.returncode == DONE, ended.stdout + ended.stderr
@@ -54,11 +46,11 @@ def test_a_run_on_flink_ends_blessed_and_leaves_no_process(on_flink: Ended) -> N
     ],
 )
 def test_the_records_equal_the_direct_runners(
-    on_flink: Ended, direct: Ended, output: str, splits: tuple[str, ...]
+    on_flink: Ended, any_run: Ended, output: str, splits: tuple[str, ...]
 ) -> None:
     for split in splits:
         there = records(on_flink[0], output, split)
-        assert there == records(direct[0], output, split)
+        assert there == records(any_run[0], output, split)
         assert there
 
 
@@ -102,8 +94,9 @@ def running_in(folder: Path) -> list[psutil.Process]:
 
 
 def records(cwd: Path, output: str, split: str) -> collections.Counter[bytes]:
-    """How often each record is there; patients' ids, drawn anew in every run, are left out."""
-    (folder,) = (cwd / "runs/default/artifacts" / output).glob(f"*/Split-{split}")
+    """How often the first run wrote each; patients' ids, drawn anew in every run, are left out."""
+    written = (cwd / "runs/default/artifacts" / output).glob(f"*/Split-{split}")
+    folder = min(written, key=lambda path: int(path.parent.name))
     found: collections.Counter[bytes] = collections.Counter()
     names = [str(path) for path in folder.iterdir()]
     for record in tf.data.TFRecordDataset(names, "GZIP").as_numpy_iterator():

@@ -58,40 +58,38 @@ def test_a_missing_class_stops_the_run_in_one_clear_line(tmp_path, films, pneumo
 
 
 @pytest.mark.slow
-def test_a_loss_of_films_since_the_last_run_stops_the_next(tmp_path, films, pneumonia):
-    xrays = tmp_path / "xrays"
-    shutil.copytree(films, xrays)
-    words = ["run", "--data", str(xrays), *settings(*ANY_MODEL)]
-    assert pneumonia(tmp_path, *words).returncode == DONE
-    gone = sorted((xrays / "train").rglob("*.*"))
-    for path in gone[: len(gone) * 2 // 3]:
-        path.unlink()
-    stopped = pneumonia(tmp_path, *words)
-    assert stopped.returncode == FAILED
-    said = " ".join(stopped.stdout.split())
-    assert "the split 'train' lost more than 50% of the last run's films" in said
-    next((xrays / "train").rglob("*.*")).unlink()
-    assert pneumonia(tmp_path, *words).returncode == FAILED, "refused data are no measure"
-    assert pneumonia(tmp_path, *words, *settings("shift.stop_loss=1")).returncode == DONE
-
-
-@pytest.mark.slow
-def test_edited_training_reruns_the_trainer_and_what_follows_only(tmp_path, films, pneumonia):
-    sources = tmp_path / "project"
-    for name in ("client", "components", "pipeline", "serving"):
-        shutil.copytree(ROOT / name, sources / name)
-    shutil.copy(ROOT / "cli.py", sources)
+def test_edited_training_reruns_the_trainer_and_what_follows_only(
+    any_run, sources, films, pneumonia
+):
+    cwd, _ = any_run
     words = ["run", "--data", str(films), *settings(*ANY_MODEL)]
-    assert pneumonia(tmp_path, *words, sources=sources).returncode == DONE
     with (sources / "pipeline" / "training.py").open("a") as file:
         file.write("# edited\n")
-    again = pneumonia(tmp_path, *words, sources=sources)
+    again = pneumonia(cwd, *words, sources=sources)
     assert again.returncode == DONE, again.stdout + again.stderr
     steps = dict(line.split()[1:3] for line in again.stdout.splitlines() if "✓" in line)
     before = list(steps)[: list(steps).index("Trainer")]
     before.remove("DataResolver")  # a resolver looks each time; what it finds is the same
     assert {steps[step] for step in before} == {"cached"}
     assert "cached" not in {steps["Trainer"], steps["Evaluator"], steps["AtomicPusher"]}
+
+
+@pytest.mark.slow
+def test_a_loss_of_films_since_the_last_run_stops_the_next(tmp_path, any_run, films, pneumonia):
+    cwd, _ = any_run
+    xrays = tmp_path / "xrays"
+    shutil.copytree(films, xrays)
+    words = ["run", "--data", str(xrays), *settings(*ANY_MODEL)]
+    gone = sorted((xrays / "train").rglob("*.*"))
+    for path in gone[: len(gone) * 2 // 3]:
+        path.unlink()
+    stopped = pneumonia(cwd, *words)
+    assert stopped.returncode == FAILED
+    said = " ".join(stopped.stdout.split())
+    assert "the split 'train' lost more than 50% of the last run's films" in said
+    next((xrays / "train").rglob("*.*")).unlink()
+    assert pneumonia(cwd, *words).returncode == FAILED, "refused data are no measure"
+    assert pneumonia(cwd, *words, *settings("shift.stop_loss=1")).returncode == DONE
 
 
 @pytest.mark.parametrize(
