@@ -5,6 +5,7 @@ sharpness, compression, borders and aspect, and the sick ones theirs; nor a mild
 """
 
 import argparse
+import functools
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +48,10 @@ def main() -> int:
         ("clean", fewer, lambda image, _: image),
     ]
     if not options.quick:
+        changes += [
+            (f"{look} alone swapped", fewer, functools.partial(nuisances.swap, looks=[look]))
+            for look in nuisances.LOOKS
+        ]
         changes += [
             (f"{name}, strength {strength}", fewer, corruption(name, strength))
             for name in robustness.CORRUPTIONS

@@ -157,7 +157,7 @@ class ReportConfig:
     """What the run's report shows."""
 
     films_per_gallery: Annotated[int, Field(ge=0, le=40)] = 8  # missed, false alarms, borderline
-    robustness_films: NonNegativeCount = 60  # each is asked 56 times, about 6 s; 0: not tested
+    robustness_films: NonNegativeCount = 60  # each is asked 61 times, about 15 s; 0: not tested
     cam_films: NonNegativeCount = 12  # whose heat maps are tested; 0: none
 
 

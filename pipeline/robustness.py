@@ -2,8 +2,8 @@
 
 The kinds of corruption, at five strengths each, follow MedMNIST-C's for chest X-rays (Di Salvo et
 al., "MedMNIST-C: Comprehensive benchmark and improved classifier robustness by simulating
-realistic image corruptions", 2024). The strengths are ours: those of blur and pixels are relative
-to the film, whatever its size.
+realistic image corruptions", 2024); `cut above` is ours, a beam collimated lower. So are the
+strengths: those of blur and pixels are relative to the film, whatever its size.
 """
 
 import io
@@ -71,6 +71,10 @@ def _borders(film: Film, share: float) -> Film:
     return np.pad(film, ((rows, rows), (columns, columns)))
 
 
+def _cut_above(film: Film, share: float) -> Film:
+    return film[round(film.shape[0] * share) :]
+
+
 def _clipped(values: NDArray[np.floating]) -> Film:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
@@ -88,6 +92,7 @@ CORRUPTIONS: Final[dict[str, tuple[Callable[[Film, float], Film], tuple[float, .
     "gamma": (_gamma, (1.2, 1.4, 1.7, 2.1, 2.6)),
     "rotation": (_rotate, (2, 5, 8, 12, 16)),
     "black borders": (_borders, (0.02, 0.05, 0.08, 0.12, 0.16)),
+    "cut above": (_cut_above, (0.03, 0.06, 0.09, 0.13, 0.17)),
 }
 STRENGTHS: Final = 5
 

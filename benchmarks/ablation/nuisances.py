@@ -6,7 +6,7 @@ class's look; `corrupt` draws one mild fault that any hospital's films may have.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter, ImageOps
 Values = NDArray[np.float64]
 Box = tuple[int, int, int, int]  # left, upper, right, lower
 
+LOOKS = ("aspect", "borders", "sharpness", "compression")
 # The aspects are 1.23 and 1.52: half of the step is squeezed, half is cropped.
 _ASPECT = 1.1
 _BORDER = 0.02  # of each side: 8 % black in place of 4.7 %
@@ -23,12 +24,13 @@ _SHARPER = ImageFilter.UnsharpMask(radius=1.5, percent=145, threshold=0)  # from
 _QUALITY = 50  # of the sick films' JPEG
 
 
-def swap(image_bytes: bytes, label: int) -> bytes:
-    """The film with the other class's look, as JPEG."""
+def swap(image_bytes: bytes, label: int, looks: Sequence[str] = LOOKS) -> bytes:
+    """The film with the other class's look, or with some of its parts, as JPEG."""
     film = Image.open(io.BytesIO(image_bytes)).convert("L")
-    if label:
-        return _jpeg(_with_border(_narrower(film)).filter(_SHARPER), 95)
-    return _jpeg(_resampled(_without_border(_wider(film)), _SOFTER), _QUALITY)
+    for look in LOOKS:
+        if look in looks and look != "compression":
+            film = _SWAPPED[look][label](film)
+    return _jpeg(film, _QUALITY if "compression" in looks and not label else 95)
 
 
 def corrupt(image_bytes: bytes, seed: int) -> bytes:
@@ -106,6 +108,17 @@ _FAULTS: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] =
     lambda film, draw: film.rotate(draw.choice([-6, 6]), Image.Resampling.BICUBIC),
     lambda film, draw: ImageOps.pad(ImageOps.scale(film, 0.92), film.size, color=0),
 )
+
+
+# What becomes of a normal film and of a sick one.
+_SWAPPED: dict[str, tuple[Callable[[Image.Image], Image.Image], ...]] = {
+    "aspect": (_wider, _narrower),
+    "borders": (_without_border, _with_border),
+    "sharpness": (
+        lambda film: _resampled(film, _SOFTER),
+        lambda film: film.filter(_SHARPER),
+    ),
+}
 
 
 def _jpeg(film: Image.Image, quality: int) -> bytes:
