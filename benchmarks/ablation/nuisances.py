@@ -27,9 +27,9 @@ _QUALITY = 50  # of the sick films' JPEG
 def swap(image_bytes: bytes, label: int, looks: Sequence[str] = LOOKS) -> bytes:
     """The film with the other class's look, or with some of its parts, as JPEG."""
     film = Image.open(io.BytesIO(image_bytes)).convert("L")
-    for look in LOOKS:
-        if look in looks and look != "compression":
-            film = _SWAPPED[look][label](film)
+    for look, changes in _SWAPPED.items():
+        if look in looks:
+            film = changes[label](film)
     return _jpeg(film, _QUALITY if "compression" in looks and not label else 95)
 
 
@@ -110,7 +110,7 @@ _FAULTS: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] =
 )
 
 
-# What becomes of a normal film and of a sick one.
+# What becomes of a normal film and of a sick one, in this order; compression comes last.
 _SWAPPED: dict[str, tuple[Callable[[Image.Image], Image.Image], ...]] = {
     "aspect": (_wider, _narrower),
     "borders": (_without_border, _with_border),
