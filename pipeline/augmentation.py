@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import AugmentConfig
+from pipeline.config import AugmentConfig, ImageConfig
 from pipeline.contrast import normalise
 
 _AT_ONCE = 4
@@ -30,7 +30,7 @@ def image_seed(seed: int, key: str, copy: int) -> tuple[int, int]:
 
 
 def augment(
-    images: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig, contrast: str = "none"
+    images: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig, prepared: ImageConfig
 ) -> tf.Tensor:
     """Augments each image by its own seed, independent of the others in the batch.
 
@@ -42,13 +42,13 @@ def augment(
         images: uint8[N,S,S], S known when the graph is built.
         seeds: int32[N,2], see `image_seed`.
         config: the strengths; with all of them 0 the images stay as they are.
-        contrast: the method that the images were prepared with, see `contrast.normalise`.
+        prepared: the options that the images were prepared with.
 
     Returns:
         uint8[N,S,S].
     """
     return tf.map_fn(
-        lambda pair: _augment_one(pair[0], pair[1], config, contrast),
+        lambda pair: _augment_one(pair[0], pair[1], config, prepared),
         (images, seeds),
         fn_output_signature=tf.TensorSpec(images.shape[1:], tf.uint8),
         parallel_iterations=_AT_ONCE,
@@ -56,7 +56,7 @@ def augment(
 
 
 def _augment_one(
-    image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig, contrast: str
+    image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig, prepared: ImageConfig
 ) -> tf.Tensor:
     draws = _uniform(seed, 12)
     pixels = tf.cast(image, tf.float32) / 255.0
@@ -69,7 +69,7 @@ def _augment_one(
     pixels = _expose(pixels, draws[7:10], config)
     noise = _noise(image.shape[0], (draws[11] + 1.0) / 2.0 * config.grain, _fold(seed, 1))
     pixels += noise * config.noise * (draws[10] + 1.0) / 2.0
-    levels = normalise(tf.clip_by_value(pixels, 0.0, 1.0) * 255.0, contrast)
+    levels = normalise(tf.clip_by_value(pixels, 0.0, 1.0) * 255.0, prepared)
     return tf.cast(tf.round(levels), tf.uint8)
 
 

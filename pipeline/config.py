@@ -71,9 +71,22 @@ class ImageConfig:
 
     size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 224
     crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
+    crop_lungs: bool = False  # to the box around them; by crop_border where none are found
     low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
     contrast: Literal["none", "standardise", "equalise", "clahe", "harmonise"] = "none"
     segment_lungs: bool = False
+
+    @property
+    def view(self) -> float:
+        """What the network sees, as a share of a whole film's side: lungs take about 0.7 of it."""
+        return 0.7 if self.crop_lungs else 1.0
+
+    @field_validator("segment_lungs")
+    @classmethod
+    def _finds_lungs(cls, segment: bool, info: ValidationInfo) -> bool:
+        if segment and info.data.get("crop_lungs"):
+            raise ValueError("lungs are not found on films that crop_lungs cut; set one of them")
+        return segment
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

@@ -1,32 +1,33 @@
 """Contrast normalisations of one grey image, in plain TensorFlow operations."""
 
-from collections.abc import Iterator
+import functools
 from typing import Final
 
 import numpy as np
 import tensorflow as tf
 
 from pipeline.blur import gaussian
+from pipeline.config import ImageConfig
 
 _LEVELS = 256
 _TARGET_MEAN = 128.0
 _TARGET_DEVIATION = 50.0  # 2.5 deviations either way stay inside 0..255
 _TILES = 8
 _CLIP_LIMIT = 2.0  # times the mean count of a histogram bin
-_EDGE: Final = 0.15  # of each side, outside the chest: collimation, markers, arms
-# Between blurs of these widths, as shares of the side (1, 2, 4 and 8 of 224 pixels), a band is
+_CHEST: Final = 0.7  # of a film's side; around it: collimation, markers, arms
+# Between blurs of these widths, as shares of a film's side (1, 2, 4 and 8 of 224 pixels), a band is
 # brought to so much of the chest's own deviation; what is finer than the first is left out.
 _WIDTHS: Final = tuple(width / 224 for width in (1, 2, 4, 8))
 _ENERGIES: Final = (0.14, 0.18, 0.24)
 _MOST: Final = 4.0  # times that a band is raised: on a blurred film, more would raise noise
 
 
-def normalise(image: tf.Tensor, method: str) -> tf.Tensor:
+def normalise(image: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     """Normalises by the method that `image.contrast` names.
 
     Args:
         image: float32[S,S] in 0..255, S known when the graph is built.
-        method: `none`, `standardise`, `equalise`, `clahe` or `harmonise`.
+        config: the options that the image was prepared with.
 
     Returns:
         float32[S,S] in 0..255.
@@ -36,9 +37,9 @@ def normalise(image: tf.Tensor, method: str) -> tf.Tensor:
         "standardise": standardise,
         "equalise": equalise,
         "clahe": clahe,
-        "harmonise": harmonise,
+        "harmonise": functools.partial(harmonise, view=config.view),
     }
-    normalised: tf.Tensor = methods[method](image)
+    normalised: tf.Tensor = methods[config.contrast](image)
     return normalised
 
 
@@ -70,7 +71,7 @@ def equalise(image: tf.Tensor) -> tf.Tensor:
     return tf.gather(_lookup_table(counts), levels)
 
 
-def harmonise(image: tf.Tensor) -> tf.Tensor:
+def harmonise(image: tf.Tensor, view: float = 1.0) -> tf.Tensor:
     """Takes away how a film was processed and saved: sharpness first, then exposure.
 
     Vendors enhance different frequencies, and resampling and compression take the finest away. As
@@ -82,18 +83,21 @@ def harmonise(image: tf.Tensor) -> tf.Tensor:
 
     Args:
         image: float32[S,S] in 0..255, S known when the graph is built.
+        view: the image's side as a share of a whole film's, 0.7 to 1.
 
     Returns:
         float32[S,S] in 0..255.
     """
-    edge = round(_EDGE * image.shape[0])
+    size = image.shape[0]
+    edge = round((1.0 - _CHEST / view) / 2 * size)
 
     def centre(values: tf.Tensor) -> tf.Tensor:
-        return values[edge:-edge, edge:-edge]
+        return values[edge : size - edge, edge : size - edge]
 
     coarse = image
     bands = []
-    for coarser in _blurred(image):
+    for width in _WIDTHS:
+        coarser = gaussian(image, width / view * size)
         bands.append(coarse - coarser)
         coarse = coarser
     chest = tf.math.reduce_std(centre(image))
@@ -145,10 +149,6 @@ def clahe(image: tf.Tensor) -> tf.Tensor:
     upper = mapped(low, low) * (1 - share) + mapped(low, high) * share
     lower = mapped(high, low) * (1 - share) + mapped(high, high) * share
     return upper * (1 - share[:, None]) + lower * share[:, None]
-
-
-def _blurred(image: tf.Tensor) -> Iterator[tf.Tensor]:
-    return (gaussian(image, width * image.shape[0]) for width in _WIDTHS)
 
 
 def _levels(image: tf.Tensor) -> tf.Tensor:

@@ -3,15 +3,17 @@
 All are graph operations that plain TensorFlow Serving runs, one image at a time.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from pipeline import contrast
 from pipeline.config import ImageConfig
-from pipeline.segmentation import lung_mask
+from pipeline.segmentation import lung_box, lung_mask
 
 HEATMAP_SIZE = 224
 _OVERLAY_SIDE = 1024
 _OVERLAY_OPACITY = 0.7  # of the hottest colour; the film shows through
+_FINDING_SIDE = 96  # pixels on which lungs are looked for
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
 
@@ -39,9 +41,9 @@ def decode_grey(image_bytes: tf.Tensor) -> tf.Tensor:
 def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     """Makes of an encoded X-ray what the network sees, the same in training and serving.
 
-    Decode, grey, crop the border, resize (through `low_pass` pixels where set, so that all films
-    are equally sharp), normalise the contrast, darken what is not lung. Resizing squashes the
-    aspect and is antialiased; contrast and mask follow it because they cost less there.
+    Decode, grey, crop (see `crop_box`), resize (through `low_pass` pixels where set, so that all
+    films are equally sharp), normalise the contrast, darken what is not lung. Resizing squashes
+    the aspect and is antialiased; contrast and mask follow it because they cost less there.
 
     Args:
         image_bytes: string[], one JPEG or PNG.
@@ -53,31 +55,57 @@ def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: the bytes are not a whole image.
     """
-    image = _crop_border(decode_grey(image_bytes), config.crop_border)
+    grey = decode_grey(image_bytes)
+    image = _crop(grey, crop_box(grey, config))
     if config.low_pass:
         image = _resize(image, config.low_pass, config.low_pass)
     image = _resize(image, config.size, config.size)
     image.set_shape([config.size, config.size])
-    image = contrast.normalise(image, config.contrast)
+    image = contrast.normalise(image, config)
     if config.segment_lungs:
         image *= lung_mask(image)
     return _to_uint8(image)
 
 
-def uncrop_heatmap(heatmap: tf.Tensor, config: ImageConfig) -> tf.Tensor:
+def crop_box(grey: tf.Tensor, config: ImageConfig) -> tf.Tensor:
+    """Which part of a film `prepare` takes.
+
+    With `crop_lungs` the box around the lungs: so the field of view, which is another in each
+    hospital and class, comes to one measure. Else, and where no lungs are found, all but a border
+    of `crop_border`.
+
+    Args:
+        grey: uint8[H,W], see `decode_grey`.
+        config: the options that `prepare` has.
+
+    Returns:
+        float32[4]: top, left, bottom, right as shares of the height and width.
+    """
+    border = config.crop_border
+    inner = tf.constant([border, border, 1.0 - border, 1.0 - border])
+    if not config.crop_lungs:
+        return inner
+    small = _resize(grey, _FINDING_SIDE, _FINDING_SIDE)
+    small.set_shape([_FINDING_SIDE, _FINDING_SIDE])
+    lungs = lung_box(contrast.harmonise(small))
+    return tf.where(tf.reduce_all(lungs[2:] - lungs[:2] == 1.0), inner, lungs)
+
+
+def uncrop_heatmap(heatmap: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     """Lays heat maps of the prepared image over the whole input squashed to a square.
 
     Args:
         heatmap: float32[N,h,w] in [0,1].
-        config: the options that `prepare` had.
+        boxes: float32[N,4], each film's `crop_box`.
 
     Returns:
         float32[N,224,224] in [0,1], zero where the crop left something out.
     """
-    margin = round(config.crop_border * HEATMAP_SIZE)
-    inner = HEATMAP_SIZE - 2 * margin
-    heat = tf.image.resize(heatmap[..., None], [inner, inner])[..., 0]
-    return tf.pad(heat, [[0, 0], [margin, margin], [margin, margin]])
+    rows, columns = (
+        _interpolation(boxes[:, axis], boxes[:, axis + 2], heatmap.shape[axis + 1])
+        for axis in (0, 1)
+    )
+    return tf.linalg.matmul(rows, tf.linalg.matmul(heatmap, columns, transpose_b=True))
 
 
 def overlay(image_bytes: tf.Tensor, heatmap: tf.Tensor) -> tf.Tensor:
@@ -109,10 +137,22 @@ def _luma(colour: tf.Tensor) -> tf.Tensor:
     return _to_uint8(_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue)
 
 
-def _crop_border(image: tf.Tensor, share: float) -> tf.Tensor:
+def _crop(image: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(image)
-    margin = tf.cast(tf.round(share * tf.cast(shape, tf.float32)), tf.int32)
-    return tf.slice(image, margin, shape - 2 * margin)
+    ends = (ends * tf.cast(shape, tf.float32) for ends in (box[:2], box[2:]))
+    start, end = (tf.cast(tf.round(each), tf.int32) for each in ends)
+    start = tf.minimum(start, shape - 1)  # of the thinnest film one row stays
+    return tf.slice(image, start, tf.maximum(end - start, 1))
+
+
+def _interpolation(start: tf.Tensor, end: tf.Tensor, count: int) -> tf.Tensor:
+    """float32[N,224,count]: from `count` places between two ends to the whole, linearly."""
+    centres = (np.arange(HEATMAP_SIZE, dtype=np.float32) + 0.5) / HEATMAP_SIZE
+    share = (centres - start[:, None]) / (end - start)[:, None]
+    place = tf.clip_by_value(share * count - 0.5, 0.0, count - 1.0)
+    weight = tf.nn.relu(1.0 - tf.abs(place[..., None] - np.arange(count, dtype=np.float32)))
+    inside = (share >= 0.0) & (share <= 1.0)
+    return weight * tf.cast(inside, tf.float32)[..., None]
 
 
 def _resize(image: tf.Tensor, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:

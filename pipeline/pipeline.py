@@ -55,7 +55,7 @@ def create_pipeline(
     augmenter = Augmenter(
         examples=transform.outputs["transformed_examples"],
         augment_config=json.dumps(as_dict(config.augment)),
-        contrast=config.image.contrast,
+        image_config=json.dumps(as_dict(config.image)),
         seed=config.seed,
         code_version=code_version("components.augmenter"),
     )

@@ -37,6 +37,27 @@ def lung_mask(image: tf.Tensor) -> tf.Tensor:
     Returns:
         float32[S,S] in [0,1]; 1 everywhere where no two lungs are found.
     """
+    mask = _small_mask(image)
+    return tf.clip_by_value(tf.image.resize(mask[..., None], image.shape)[..., 0], 0.0, 1.0)
+
+
+def lung_box(image: tf.Tensor) -> tf.Tensor:
+    """The smallest upright box around both lung fields.
+
+    Args:
+        image: as of `lung_mask`.
+
+    Returns:
+        float32[4]: top, left, bottom, right as shares of the height and width; [0, 0, 1, 1] where
+        no two lungs are found.
+    """
+    inside = _small_mask(image) > 0.5
+    sides = [tf.where(tf.reduce_any(inside, axis))[:, 0] for axis in (1, 0)]
+    ends = tf.stack([side[0] for side in sides] + [side[-1] + 1 for side in sides])
+    return tf.cast(ends, tf.float32) / _SIDE
+
+
+def _small_mask(image: tf.Tensor) -> tf.Tensor:
     small = tf.image.resize(image[..., None], [_SIDE, _SIDE], antialias=True)[..., 0] / 255.0
     smooth = gaussian(small, 1.0)
     spine = _spine(smooth)
@@ -46,8 +67,7 @@ def lung_mask(image: tf.Tensor) -> tf.Tensor:
     found = _are_two_lungs(tf.stack(sides), tf.stack([right, left]))
     hulls = tf.maximum(right, left)
     lungs = gaussian(_dilate(tf.maximum(hulls, _mirror(hulls, spine)), 5), 1.5)
-    mask = tf.where(found, lungs, tf.ones_like(lungs))
-    return tf.clip_by_value(tf.image.resize(mask[..., None], image.shape)[..., 0], 0.0, 1.0)
+    return tf.where(found, lungs, tf.ones_like(lungs))
 
 
 def _spine(smooth: tf.Tensor) -> tf.Tensor:
@@ -92,13 +112,17 @@ def _otsu(values: tf.Tensor) -> tf.Tensor:
 def _components(mask: tf.Tensor) -> tf.Tensor:
     """Connected components (8 neighbours): each takes the largest index among its pixels; 0 none.
 
-    Indices up to 96 squared are exact in float32.
+    Each pixel takes its neighbours' largest index and then what the pixel of that index has, so
+    that the number of turns grows with the logarithm of a component's length. Indices up to 96
+    squared are exact in float32.
     """
     indices = np.arange(1, _SIDE**2 + 1, dtype=np.float32).reshape(_SIDE, _SIDE)
 
     def spread(labels: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         wider = _dilate(labels, 3) * mask
-        return wider, tf.reduce_any(wider != labels)
+        of_index = tf.concat([[0.0], tf.reshape(wider, [-1])], axis=0)
+        further = tf.gather(of_index, tf.cast(wider, tf.int32))
+        return further, tf.reduce_any(further != labels)
 
     labels, _ = tf.while_loop(
         lambda _, changed: changed,

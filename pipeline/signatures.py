@@ -114,6 +114,13 @@ class Servable(tf.Module):
         unused = {name: tf.zeros(tf.shape(image_bytes), spec.dtype) for name, spec in specs.items()}
         return transform({**unused, features.IMAGE: image_bytes})[features.IMAGE_PNG]
 
+    def _boxes(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(
+            lambda image: imaging.crop_box(imaging.decode_grey(image), self._image),
+            image_bytes,
+            fn_output_signature=tf.TensorSpec([4], tf.float32),
+        )
+
     def _scores(self, margins: tf.Tensor, quality: tf.Tensor) -> Tensors:
         probability = tf.sigmoid(tf.reduce_mean(margins, axis=[1, 2]))
         return {
@@ -134,7 +141,7 @@ class Servable(tf.Module):
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
         heat = tf.clip_by_value((margins - cut) / self.heat_scale, 0.0, 1.0)
         heat *= scores[features.PROBABILITY][:, None, None]
-        heatmap = imaging.uncrop_heatmap(heat, self._image)
+        heatmap = imaging.uncrop_heatmap(heat, self._boxes(image_bytes))
         overlays = tf.map_fn(
             lambda pair: imaging.overlay(*pair),
             (image_bytes, heatmap),

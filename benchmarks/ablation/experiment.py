@@ -72,7 +72,7 @@ def run(
                 network.trunk, [path], cache / "features", name, fitted.precision
             )
 
-    augmentation = Augmentation(config.augment, config.image.contrast, seed)
+    augmentation = Augmentation(config.augment, config.image, seed)
     training = cached("train", _augmented(prepare(train), augmentation))
     tuning = cached("tune", prepare(tune))
     key = hashlib.sha256(

@@ -19,7 +19,7 @@ class AugmenterSpec(ComponentSpec):
 
     PARAMETERS = {
         "augment_config": component_spec.ExecutionParameter(type=str),
-        "contrast": component_spec.ExecutionParameter(type=str),
+        "image_config": component_spec.ExecutionParameter(type=str),
         "seed": component_spec.ExecutionParameter(type=int),
         "code_version": component_spec.ExecutionParameter(type=str),
     }
@@ -47,7 +47,7 @@ class Augmenter(base_beam_component.BaseBeamComponent):
         self,
         examples: BaseChannel,
         augment_config: str,
-        contrast: str,
+        image_config: str,
         seed: int,
         code_version: str,
     ) -> None:
@@ -56,7 +56,7 @@ class Augmenter(base_beam_component.BaseBeamComponent):
         Args:
             examples: transformed examples, `image_png` and `label`, with the splits train and val.
             augment_config: AugmentConfig's fields as JSON.
-            contrast: the method of ImageConfig that Transform used.
+            image_config: ImageConfig's fields as JSON, as Transform used them.
             seed: decides every draw.
             code_version: fingerprint of the sources; part of the cache key.
         """
@@ -64,7 +64,7 @@ class Augmenter(base_beam_component.BaseBeamComponent):
             spec=AugmenterSpec(
                 examples=examples,
                 augment_config=augment_config,
-                contrast=contrast,
+                image_config=image_config,
                 seed=seed,
                 code_version=code_version,
                 augmented_examples=Channel(type=Examples),

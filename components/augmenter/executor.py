@@ -16,7 +16,7 @@ from components.augmenter import parts, sheets
 from components.augmenter.plan import make_plan
 from components.augmenter.shards import Augmentation, WriteShard
 from pipeline import features
-from pipeline.config import AugmentConfig
+from pipeline.config import AugmentConfig, ImageConfig
 
 Artifacts = dict[str, list[Artifact]]
 
@@ -33,7 +33,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """TFX calls it where no cached execution fits."""
         augmentation = Augmentation(
             AugmentConfig(**json.loads(exec_properties["augment_config"])),
-            exec_properties["contrast"],
+            ImageConfig(**json.loads(exec_properties["image_config"])),
             exec_properties["seed"],
         )
         examples = artifact_utils.get_single_instance(input_dict["examples"])

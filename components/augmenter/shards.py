@@ -13,7 +13,7 @@ from components.augmenter import parts
 from components.augmenter.plan import Plan, is_drawn
 from pipeline import features
 from pipeline.augmentation import augment, image_seed
-from pipeline.config import AugmentConfig
+from pipeline.config import AugmentConfig, ImageConfig
 
 _BATCH = 64
 
@@ -22,16 +22,16 @@ Augment = Callable[[Sequence[bytes], Sequence[tuple[int, int]]], np.ndarray]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How images are augmented: strengths, the contrast method they were prepared with, seed."""
+    """How images are augmented: strengths, the options they were prepared with, seed."""
 
     config: AugmentConfig
-    contrast: str
+    prepared: ImageConfig
     seed: int
 
     def compiled(self) -> Augment:
         """A function from PNGs (one size) and their seeds to augmented images, uint8[N,S,S]."""
         function = tf.function(
-            functools.partial(augment, config=self.config, contrast=self.contrast),
+            functools.partial(augment, config=self.config, prepared=self.prepared),
             reduce_retracing=True,
         )
 

@@ -16,7 +16,7 @@ from tfx.types.standard_artifacts import Examples
 from components.augmenter import Augmenter, ContactSheet, executor
 from components.augmenter.plan import make_plan
 from pipeline import features
-from pipeline.config import AugmentConfig, as_dict
+from pipeline.config import AugmentConfig, ImageConfig, as_dict
 
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 NORMAL, PNEUMONIA = 0, 1
@@ -80,7 +80,7 @@ def augment(
         {"augmented_examples": [augmented], "contact_sheet": [sheet]},
         {
             "augment_config": json.dumps(as_dict(AugmentConfig(originals=originals, **config))),
-            "contrast": "none",
+            "image_config": json.dumps(as_dict(ImageConfig())),
             "seed": seed,
             "code_version": "1",
         },

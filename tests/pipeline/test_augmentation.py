@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.augmentation import augment, image_seed
-from pipeline.config import AugmentConfig, as_dict
+from pipeline.config import AugmentConfig, ImageConfig, as_dict
 
 SIZE = 48
 STRENGTHS = sorted(set(as_dict(AugmentConfig())) - {"balance", "originals", "versions"})
@@ -18,7 +18,9 @@ SEEDS = [image_seed(1, f"image {number}", 1) for number in range(5)]
 
 @functools.cache
 def compiled(config: AugmentConfig) -> tf.types.experimental.GenericFunction:
-    return tf.function(functools.partial(augment, config=config), reduce_retracing=True)
+    return tf.function(
+        functools.partial(augment, config=config, prepared=ImageConfig()), reduce_retracing=True
+    )
 
 
 def augmented(
@@ -59,7 +61,8 @@ def test_a_changed_film_is_normalised_as_one_that_was_taken_so() -> None:
     config = AugmentConfig(**{**NOTHING, "brightness": 0.2, "contrast": 0.4})
     images = np.random.default_rng(4).normal(128, 30, (20, SIZE, SIZE)).astype(np.uint8)
     seeds = [image_seed(6, "film", copy) for copy in range(20)]
-    changed = augment(tf.constant(images), tf.constant(seeds), config, "standardise").numpy()
+    prepared = ImageConfig(contrast="standardise")
+    changed = augment(tf.constant(images), tf.constant(seeds), config, prepared).numpy()
     np.testing.assert_allclose(changed.mean(axis=(1, 2)), 128, atol=2)
     np.testing.assert_allclose(changed.std(axis=(1, 2)), 50, atol=2)
 
