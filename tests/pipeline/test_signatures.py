@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import features, signatures
+from pipeline import features, imaging, model, signatures, weights
+from pipeline.config import ImageConfig
+from pipeline.familiarity import Familiarity
+from pipeline.operating_point import OperatingPoint
+from pipeline.synthetic.anatomy import random_anatomy
+from pipeline.synthetic.film import render
 from tests.pipeline import trainer_harness as harness
 from tests.pipeline.trainer_harness import Trained
 
@@ -122,6 +127,29 @@ def test_the_heat_lies_on_the_sick_films_patch(trained: Trained) -> None:
         assert (maps[features.HEATMAP].max(axis=(1, 2)) <= maps[features.PROBABILITY]).all()
     assert sick[features.LABEL].mean() > 0.9
     assert heat.mean() > 3 * healthy[features.HEATMAP].mean()
+
+
+def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> None:
+    image = ImageConfig(size=harness.SIZE, crop_lungs=True)
+    start = weights.load("random", width=harness.MODEL.width, seed=1)
+    network = model.build(image.size, harness.MODEL, start, seed=1)
+    channels = network.trunk.output.shape[-1]
+    servable = signatures.Servable(
+        network,
+        OperatingPoint(1e-6, 5.0, 0.5, 1.0, 1.0, 1.0),  # certain of pneumonia, everywhere
+        Familiarity(np.zeros(channels, np.float32), np.eye(channels, dtype=np.float32), 0.0, 1.0),
+        harness.write_transform(tmp_path, image) + "/transform_fn",
+        image,
+    )
+    draw = np.random.default_rng(7)
+    film = tf.io.encode_png(render(random_anatomy(draw), [], draw).pixels[..., None])
+    heat = servable.cam(tf.stack([film]))[features.HEATMAP][0].numpy()
+    box = imaging.crop_box(imaging.decode_grey(film), image).numpy()
+    top, left, bottom, right = np.round(box * 224).astype(int)
+    inside = heat[top:bottom, left:right]
+    assert 0.2 < inside.size / heat.size < 0.8
+    assert inside.min() > 0.9
+    assert heat.sum() == pytest.approx(inside.sum(), rel=0.02)
 
 
 def test_an_overlay_is_a_picture_of_the_films_shape(trained: Trained) -> None:
