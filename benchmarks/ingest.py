@@ -14,7 +14,12 @@ from benchmarks import films, options, product
 from benchmarks.process import Observed
 
 _STEPS = ("XrayExampleGen", "Transform", "Augmenter")
-_SETTINGS = ("augment.balance=0", "data.val_fraction=0.02", "data.test_fraction=0.02")
+_SETTINGS = (
+    *product.NO_GATE,
+    "augment.balance=0",
+    "data.val_fraction=0.02",
+    "data.test_fraction=0.02",
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,9 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     observed = Observed([*command, *words], folder)
     seconds: dict[str, float] = {}
+    last: deque[str] = deque(maxlen=6)
     for line in observed.lines():
+        last.append(line)
         if done := _DONE.search(line):
             seconds[done[1]] = float(done[2])
             observed.stage = ""
@@ -67,7 +70,7 @@ def run(
             observed.stage = line
     total = observed.seconds
     if code := observed.wait():
-        raise SystemExit(f"the run in {folder} failed, exit code {code}; see its stderr.log")
+        raise SystemExit(f"the run in {folder} failed, exit code {code}: {' '.join(last)}")
     return Cost(total, seconds, observed.peaks, observed.largest)
 
 

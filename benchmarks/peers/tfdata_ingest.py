@@ -30,7 +30,10 @@ def main() -> None:
     options.target.mkdir(parents=True)
     print("begun", flush=True)
     paths = sorted(str(path) for path in options.data.rglob("*.jp*g"))
-    change = tf.function(functools.partial(augment, config=AugmentConfig()), reduce_retracing=True)
+    change = tf.function(
+        functools.partial(augment, config=AugmentConfig(), prepared=ImageConfig()),
+        reduce_retracing=True,
+    )
     films = (
         tf.data.Dataset.from_tensor_slices(paths)
         .map(read, num_parallel_calls=options.processes)
