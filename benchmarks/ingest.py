@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks import films, options, product
 from benchmarks.process import Observed
 
+_TWO = "this pipeline, beam.workers=2"
 _STEPS = ("XrayExampleGen", "Transform", "Augmenter")
 _SETTINGS = (
     *product.NO_GATE,
@@ -46,9 +47,10 @@ def measured(folder: Path, quick: bool) -> str:
     lines = {
         "tf.data loop, one core": Line(*(loop(d, folder, one_core, 1) for d in data)),
         "this pipeline, one core": Line(*(pipeline(d, folder, one_core, 1) for d in data)),
-        "tf.data loop, two threads": Line(*(loop(d, folder, (), 2) for d in data)),
-        "this pipeline, beam.workers=2": Line(*(pipeline(d, folder, (), 2) for d in data)),
     }
+    if not quick:
+        lines["tf.data loop, two threads"] = Line(*(loop(d, folder, (), 2) for d in data))
+        lines[_TWO] = Line(*(pipeline(d, folder, (), 2) for d in data))
     more = counts[1] - counts[0]
     peer = lines["tf.data loop, one core"]
     one = lines["this pipeline, one core"]
@@ -67,13 +69,13 @@ def measured(folder: Path, quick: bool) -> str:
         *("what", f"s for {counts[0]:,} films", f"s for {counts[1]:,}", "ms for one film more"),
         *(f"of the loop's time for {counts[1]:,}", "of the loop's time for one more"),
     )
-    two = lines["this pipeline, beam.workers=2"]
-    return (
-        f"{options.table(head, rows)}\n\n"
-        f"Two processes are {one.many / two.many:.2f} times as fast as one core, "
-        f"{one.per_film(more) / two.per_film(more):.2f} times for one film more. "
-        f"{written(folder, counts[1])}"
-    )
+    said = written(folder, counts[1])
+    if two := lines.get(_TWO):
+        said = (
+            f"Two processes are {one.many / two.many:.2f} times as fast as one core, "
+            f"{one.per_film(more) / two.per_film(more):.2f} times for one film more. {said}"
+        )
+    return f"{options.table(head, rows)}\n\n{said}"
 
 
 def loop(data: Path, folder: Path, before: tuple[str, ...], processes: int) -> float:

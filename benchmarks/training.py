@@ -54,6 +54,24 @@ def measured(folder: Path, quick: bool) -> str:
         rows.append((name, f"{trained.seconds:.0f}", ratio, auc, f"{trained.peak:.0f}"))
         print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
 
+    def variants() -> None:
+        ours("float32 throughout", "float32", (*alike, "train.precision=float32"), peer)
+        ours(
+            "block5_conv3 and head alone",
+            "conv3",
+            (*alike, "model.first_trainable=block5_conv3"),
+            peer,
+        )
+        ours(
+            "head alone",
+            "head",
+            (*alike, "model.first_trainable=head", "train.learning_rate=0.001"),
+            peer,
+        )
+        augmented = plain_keras(split, folder / "peer-augmented", epochs, "--augment")
+        show("plain Keras, its own augmentation", augmented, None)
+        ours("this pipeline, its own augmentation", "augmented", own, augmented)
+
     ingest = product.run(folder / "split", data, alike, until="XrayExampleGen")
     assert "XrayExampleGen" in ingest.seconds
     examples = product.artifact(folder / "split", "XrayExampleGen", "examples")
@@ -63,23 +81,8 @@ def measured(folder: Path, quick: bool) -> str:
     show("plain Keras", peer, None)
     ours("this pipeline", "alike", alike, peer)
     ours("again with another learning rate", "alike", (*alike, "train.learning_rate=2e-4"), peer)
-    ours("float32 throughout", "float32", (*alike, "train.precision=float32"), peer)
-    ours(
-        "block5_conv3 and head alone",
-        "conv3",
-        (*alike, "model.first_trainable=block5_conv3"),
-        peer,
-    )
-    ours(
-        "head alone",
-        "head",
-        (*alike, "model.first_trainable=head", "train.learning_rate=0.001"),
-        peer,
-    )
-    augmented = plain_keras(split, folder / "peer-augmented", epochs, "--augment")
-    show("plain Keras, its own augmentation", augmented, None)
-    ours("this pipeline, its own augmentation", "augmented", own, augmented)
-
+    if not quick:
+        variants()
     counts = " / ".join(str(len(list((split / name).rglob("*.*")))) for name in features.SPLITS)
     head = ("training", "s", "plain Keras / this", "AUC on held-out patients", "peak MB")
     return (

@@ -50,7 +50,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"pneumonia recalibrate: --data {args.data}: no such folder", file=sys.stderr)
         return USAGE
     if not (there := versions.versions(serving)):
-        print(f"pneumonia recalibrate: {serving} holds no version yet", file=sys.stderr)
+        print(
+            f"pneumonia recalibrate: {serving} holds no version yet; give the folder whose "
+            "subfolders are versions, such as runs/mine/serving/pneumonia",
+            file=sys.stderr,
+        )
         return USAGE
     folder = RunFolder(RUNS / name)
     try:
