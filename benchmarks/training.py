@@ -38,7 +38,7 @@ def main() -> None:
 
 def measured(folder: Path, quick: bool) -> str:
     train, test, epochs = (60, 40, 1) if quick else (1110, 400, 5)
-    own: tuple[str, ...] = (f"train.epochs={epochs}", "train.patience=5")
+    own = (*product.NO_GATE, f"train.epochs={epochs}", "train.patience=5")
     alike = (*product.NO_AUGMENTATION, *own)
     data = films.lay_out(folder / "xrays", train, test)
     rows: list[tuple[str, ...]] = []
