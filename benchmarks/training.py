@@ -54,7 +54,16 @@ def measured(folder: Path, quick: bool) -> str:
         rows.append((name, f"{trained.seconds:.0f}", ratio, auc, f"{trained.peak:.0f}"))
         print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
 
-    def variants() -> None:
+    ingest = product.run(folder / "split", data, alike, until="XrayExampleGen")
+    assert "XrayExampleGen" in ingest.seconds
+    examples = product.artifact(folder / "split", "XrayExampleGen", "examples")
+    split = films.as_split(examples, data, folder / "split-xrays")
+
+    peer = plain_keras(split, folder / "peer", epochs)
+    show("plain Keras", peer, None)
+    ours("this pipeline", "alike", alike, peer)
+    ours("again with another learning rate", "alike", (*alike, "train.learning_rate=2e-4"), peer)
+    if not quick:
         ours("float32 throughout", "float32", (*alike, "train.precision=float32"), peer)
         ours(
             "block5_conv3 and head alone",
@@ -71,18 +80,6 @@ def measured(folder: Path, quick: bool) -> str:
         augmented = plain_keras(split, folder / "peer-augmented", epochs, "--augment")
         show("plain Keras, its own augmentation", augmented, None)
         ours("this pipeline, its own augmentation", "augmented", own, augmented)
-
-    ingest = product.run(folder / "split", data, alike, until="XrayExampleGen")
-    assert "XrayExampleGen" in ingest.seconds
-    examples = product.artifact(folder / "split", "XrayExampleGen", "examples")
-    split = films.as_split(examples, data, folder / "split-xrays")
-
-    peer = plain_keras(split, folder / "peer", epochs)
-    show("plain Keras", peer, None)
-    ours("this pipeline", "alike", alike, peer)
-    ours("again with another learning rate", "alike", (*alike, "train.learning_rate=2e-4"), peer)
-    if not quick:
-        variants()
     counts = " / ".join(str(len(list((split / name).rglob("*.*")))) for name in features.SPLITS)
     head = ("training", "s", "plain Keras / this", "AUC on held-out patients", "peak MB")
     return (

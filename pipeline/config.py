@@ -76,11 +76,6 @@ class ImageConfig:
     contrast: Literal["none", "standardise", "equalise", "clahe", "harmonise"] = "none"
     segment_lungs: bool = False
 
-    @property
-    def view(self) -> float:
-        """What the network sees, as a share of a whole film's side: lungs take about 0.7 of it."""
-        return 0.7 if self.crop_lungs else 1.0
-
     @field_validator("segment_lungs")
     @classmethod
     def _finds_lungs(cls, segment: bool, info: ValidationInfo) -> bool:

@@ -32,12 +32,13 @@ def normalise(image: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     Returns:
         float32[S,S] in 0..255.
     """
+    view = _CHEST if config.crop_lungs else 1.0
     methods = {
         "none": tf.identity,
         "standardise": standardise,
         "equalise": equalise,
         "clahe": clahe,
-        "harmonise": functools.partial(harmonise, view=config.view),
+        "harmonise": functools.partial(harmonise, view=view),
     }
     normalised: tf.Tensor = methods[config.contrast](image)
     return normalised

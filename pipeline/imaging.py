@@ -8,12 +8,11 @@ import tensorflow as tf
 
 from pipeline import contrast
 from pipeline.config import ImageConfig
-from pipeline.segmentation import lung_box, lung_mask
+from pipeline.segmentation import SIDE, lung_box, lung_mask
 
 HEATMAP_SIZE = 224
 _OVERLAY_SIDE = 1024
 _OVERLAY_OPACITY = 0.7  # of the hottest colour; the film shows through
-_FINDING_SIDE = 96  # pixels on which lungs are looked for
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
 
@@ -85,8 +84,8 @@ def crop_box(grey: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     inner = tf.constant([border, border, 1.0 - border, 1.0 - border])
     if not config.crop_lungs:
         return inner
-    small = _resize(grey, _FINDING_SIDE, _FINDING_SIDE)
-    small.set_shape([_FINDING_SIDE, _FINDING_SIDE])
+    small = _resize(grey, SIDE, SIDE)
+    small.set_shape([SIDE, SIDE])
     lungs = lung_box(contrast.harmonise(small))
     return tf.where(tf.reduce_all(lungs[2:] - lungs[:2] == 1.0), inner, lungs)
 
@@ -139,8 +138,8 @@ def _luma(colour: tf.Tensor) -> tf.Tensor:
 
 def _crop(image: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(image)
-    ends = (ends * tf.cast(shape, tf.float32) for ends in (box[:2], box[2:]))
-    start, end = (tf.cast(tf.round(each), tf.int32) for each in ends)
+    corners = tf.reshape(box, [2, 2]) * tf.cast(shape, tf.float32)
+    start, end = tf.unstack(tf.cast(tf.round(corners), tf.int32))
     start = tf.minimum(start, shape - 1)  # of the thinnest film one row stays
     return tf.slice(image, start, tf.maximum(end - start, 1))
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipeline.blur import gaussian
 
-_SIDE = 96  # the mask needs no more
+SIDE = 96  # pixels on which lungs are looked for; the mask needs no more
 _DIRECTIONS = 32  # half-planes of a convex hull
 _PLACE = 0.2  # lowest plausibility of a place that can be lung
 _COMPONENT_PLACE = 0.45  # lowest mean plausibility of a component
@@ -20,9 +20,9 @@ _LUNG_AREA = 0.02
 _HULL_AREA = 0.30
 _LUNG_HEIGHT = 0.25
 
-_CENTRES = (np.arange(_SIDE, dtype=np.float32) + 0.5) / _SIDE
-_X = np.broadcast_to(_CENTRES[None, :], (_SIDE, _SIDE))
-_Y = np.broadcast_to(_CENTRES[:, None], (_SIDE, _SIDE))
+_CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
+_X = np.broadcast_to(_CENTRES[None, :], (SIDE, SIDE))
+_Y = np.broadcast_to(_CENTRES[:, None], (SIDE, SIDE))
 
 
 def lung_mask(image: tf.Tensor) -> tf.Tensor:
@@ -54,11 +54,11 @@ def lung_box(image: tf.Tensor) -> tf.Tensor:
     inside = _small_mask(image) > 0.5
     sides = [tf.where(tf.reduce_any(inside, axis))[:, 0] for axis in (1, 0)]
     ends = tf.stack([side[0] for side in sides] + [side[-1] + 1 for side in sides])
-    return tf.cast(ends, tf.float32) / _SIDE
+    return tf.cast(ends, tf.float32) / SIDE
 
 
 def _small_mask(image: tf.Tensor) -> tf.Tensor:
-    small = tf.image.resize(image[..., None], [_SIDE, _SIDE], antialias=True)[..., 0] / 255.0
+    small = tf.image.resize(image[..., None], [SIDE, SIDE], antialias=True)[..., 0] / 255.0
     smooth = gaussian(small, 1.0)
     spine = _spine(smooth)
     regions = _lung_regions(smooth, spine)
@@ -72,13 +72,13 @@ def _small_mask(image: tf.Tensor) -> tf.Tensor:
 
 def _spine(smooth: tf.Tensor) -> tf.Tensor:
     """Centre of the brightest column of the middle, as a share of the width."""
-    columns = tf.reduce_mean(smooth[int(0.2 * _SIDE) : int(0.7 * _SIDE)], axis=0)
-    first, end = int(0.36 * _SIDE), int(0.64 * _SIDE)
+    columns = tf.reduce_mean(smooth[int(0.2 * SIDE) : int(0.7 * SIDE)], axis=0)
+    first, end = int(0.36 * SIDE), int(0.64 * SIDE)
     return tf.gather(_CENTRES, tf.argmax(columns[first:end]) + first)
 
 
 def _lung_regions(smooth: tf.Tensor, spine: tf.Tensor) -> tf.Tensor:
-    contrast = smooth - gaussian(smooth, _SIDE / 6)
+    contrast = smooth - gaussian(smooth, SIDE / 6)
     inside = (np.abs(_X - 0.5) < 0.38) & (np.abs(_Y - 0.5) < 0.4)
     threshold = tf.minimum(_otsu(tf.boolean_mask(contrast, inside)), 0.0)
     dark = tf.cast(contrast < threshold, tf.float32)
@@ -86,13 +86,13 @@ def _lung_regions(smooth: tf.Tensor, spine: tf.Tensor) -> tf.Tensor:
     # Lungs lie a fifth of the width beside the spine, somewhat above the middle.
     place = tf.exp(-0.5 * (((distance - 0.2) / 0.14) ** 2 + ((_Y - 0.42) / 0.24) ** 2))
     opened = _dilate(1 - _dilate(1 - dark, 3), 3)
-    candidates = opened * tf.cast((place > _PLACE) & (distance > 0.5 / _SIDE), tf.float32)
+    candidates = opened * tf.cast((place > _PLACE) & (distance > 0.5 / SIDE), tf.float32)
 
     component = _components(candidates)
-    bins = _SIDE**2 + 1
+    bins = SIDE**2 + 1
     area = tf.math.bincount(component, minlength=bins, dtype=tf.float32)
     weight = tf.math.bincount(component, weights=place, minlength=bins)
-    lung = (weight > _COMPONENT_PLACE * area) & (area > _COMPONENT_AREA * _SIDE**2)
+    lung = (weight > _COMPONENT_PLACE * area) & (area > _COMPONENT_AREA * SIDE**2)
     return tf.cast(tf.gather(lung, component) & (component > 0), tf.float32)
 
 
@@ -116,7 +116,7 @@ def _components(mask: tf.Tensor) -> tf.Tensor:
     that the number of turns grows with the logarithm of a component's length. Indices up to 96
     squared are exact in float32.
     """
-    indices = np.arange(1, _SIDE**2 + 1, dtype=np.float32).reshape(_SIDE, _SIDE)
+    indices = np.arange(1, SIDE**2 + 1, dtype=np.float32).reshape(SIDE, SIDE)
 
     def spread(labels: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         wider = _dilate(labels, 3) * mask
@@ -128,7 +128,7 @@ def _components(mask: tf.Tensor) -> tf.Tensor:
         lambda _, changed: changed,
         spread,
         (indices * mask, tf.constant(True)),
-        maximum_iterations=4 * _SIDE,
+        maximum_iterations=4 * SIDE,
     )
     return tf.cast(labels, tf.int32)
 
@@ -153,9 +153,9 @@ def _are_two_lungs(regions: tf.Tensor, hulls: tf.Tensor) -> tf.Tensor:
 
 
 def _mirror(mask: tf.Tensor, spine: tf.Tensor) -> tf.Tensor:
-    columns = tf.cast(tf.round(2.0 * spine * _SIDE), tf.int32) - 1 - tf.range(_SIDE)
-    inside = tf.cast((columns >= 0) & (columns < _SIDE), tf.float32)
-    return tf.gather(mask, tf.clip_by_value(columns, 0, _SIDE - 1), axis=1) * inside
+    columns = tf.cast(tf.round(2.0 * spine * SIDE), tf.int32) - 1 - tf.range(SIDE)
+    inside = tf.cast((columns >= 0) & (columns < SIDE), tf.float32)
+    return tf.gather(mask, tf.clip_by_value(columns, 0, SIDE - 1), axis=1) * inside
 
 
 def _dilate(image: tf.Tensor, side: int) -> tf.Tensor:

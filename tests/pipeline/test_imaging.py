@@ -200,10 +200,10 @@ def test_a_heat_map_covers_the_whole_image_and_is_zero_where_it_was_cropped() ->
     heatmap = tf.ones([2, 7, 7])
     boxes = tf.constant([[0.0, 0.0, 1.0, 1.0], [0.1, 0.25, 0.5, 0.75]])
     whole, cropped = imaging.uncrop_heatmap(heatmap, boxes).numpy()
-    np.testing.assert_allclose(whole, np.ones((224, 224)), atol=1e-6)
+    np.testing.assert_array_equal(whole, np.ones((224, 224)))
     expected = np.zeros((224, 224))
     expected[22:112, 56:168] = 1
-    np.testing.assert_allclose(cropped, expected, atol=1e-6)
+    np.testing.assert_array_equal(cropped, expected)
 
 
 def test_the_heat_lies_where_the_cropped_image_had_it() -> None:
