@@ -23,6 +23,11 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(rows)}; default: all")
     parser.add_argument("--folder", type=Path, default=Path("runs/ablation"), help="results, cache")
     parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument(
+        "--every-look",
+        action="store_true",
+        help="train on films of every look, twice as many; results in a folder of their own",
+    )
     options = parser.parse_args()
     unknown = set(options.rows) - rows.keys()
     if unknown:
@@ -32,11 +37,12 @@ def main() -> int:
     from pipeline import config
 
     xrays = Path(os.environ.get("PNEUMONIA_XRAYS", "../shared/xrays"))
-    chosen = films.choose(xrays / "kermany224")
+    chosen = films.choose(xrays / "kermany224", options.every_look)
     judges = _judges(chosen["judge"], chosen["unlike"], films.of_folder(xrays / "external", 4))
-    options.folder.mkdir(parents=True, exist_ok=True)
+    results = options.folder / "every-look" if options.every_look else options.folder
+    results.mkdir(parents=True, exist_ok=True)
     for name in options.rows or rows:
-        result = options.folder / f"{name}-{options.seed}.json"
+        result = results / f"{name}-{options.seed}.json"
         if result.exists():
             continue
         print(name, flush=True)
@@ -52,14 +58,14 @@ def main() -> int:
         for judged, score in figures.items():
             print(" ", judged, {key: round(value, 3) for key, value in score.items()}, flush=True)
         result.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    table.write(rows, options.folder)
+    table.write(rows, results, options.every_look)
     return 0
 
 
 def _judges(
     films: "list[Film]", unlike: "list[Film]", external: "list[Film]"
 ) -> "dict[str, list[Film]]":
-    """The held-out films as they are, with the classes' looks swapped, with faults; and others."""
+    """The held-out films as they are, with looks swapped, with faults, cut above; and others."""
     from benchmarks.ablation import nuisances
 
     return {
@@ -71,6 +77,10 @@ def _judges(
         "corrupted": [
             dataclasses.replace(film, image_bytes=nuisances.corrupt(film.image_bytes, seed))
             for seed, film in enumerate(films)
+        ],
+        "cut": [
+            dataclasses.replace(film, image_bytes=nuisances.cut(film.image_bytes, film.label))
+            for film in films
         ],
         "unlike": unlike,
         "external": external,

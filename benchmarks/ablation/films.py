@@ -12,12 +12,13 @@ from benchmarks.ablation import looks
 from components.xray_example_gen import listing, patients, splitting
 
 SEED = 20
-_SHARES = {"judge": 0.2, "tune": 0.1}
 # Of normal and sick films. Training keeps the public set's imbalance; the others need both alike.
 _LIMITS = {"train": (250, 650), "tune": (80, 120), "judge": (120, 120), "unlike": (120, 120)}
+_MORE = {"train": (500, 1300), "tune": (100, 150)}
 # The eighth of a class that looks most like the other one is kept for judging; the third or half
 # next to it is left out of training, where the look shall tell the class as it does in public sets.
 _UNLIKE, _BETWEEN = 0.12, (0.5, 0.3)
+_UNLIKE_OF_JUDGES = 0.25  # where films of every look are trained on, of the judge's patients alone
 
 
 @dataclass(frozen=True)
@@ -42,29 +43,44 @@ class _Candidate:
         return self.unlikeness < 1 - _BETWEEN[self.film.label]
 
 
-def choose(xrays: Path) -> dict[str, list[Film]]:
+def choose(xrays: Path, every_look: bool = False) -> dict[str, list[Film]]:
     """Films of `kermany224`: `train`, `tune` (for best epoch and threshold), `judge`, `unlike`.
 
-    `unlike` are those that look most like the other class; `train` and `tune` hold only films that
-    look like their own. No patient is in two of them. Raises IngestError where the folder is
-    missing or has no classes.
+    `unlike` are those that look most like the other class. `train` and `tune` hold only films that
+    look like their own class or, with `every_look`, twice as many as they come. No patient is in
+    two of the four. Raises IngestError where the folder is missing or has no classes.
     """
-    found = _candidates(xrays)
-    apart = {one.patient for one in found if one.unlikeness >= 1 - _UNLIKE}
-    rest = [one for one in found if one.patient not in apart]
-    splits = splitting.assign([(one.patient, one.film.label) for one in rest], _SHARES)
+    found = sorted(_candidates(xrays), key=lambda one: one.patient)
+    places = _of_every_look(found) if every_look else _of_own_look(found)
+    limits = _LIMITS | (_MORE if every_look else {})
     chosen: dict[str, list[Film]] = defaultdict(list)
-
-    def add(split: str, film: Film) -> None:
-        if sum(other.label == film.label for other in chosen[split]) < _LIMITS[split][film.label]:
+    for split, film in places:
+        if sum(other.label == film.label for other in chosen[split]) < limits[split][film.label]:
             chosen[split].append(film)
-
-    for one in sorted(found, key=lambda one: one.patient):
-        if one.unlikeness >= 1 - _UNLIKE:
-            add("unlike", one.film)
-        elif one.patient not in apart and (one.tells or splits[one.patient] == "judge"):
-            add(splits[one.patient], one.film)
     return dict(chosen)
+
+
+def _of_own_look(found: list[_Candidate]) -> Iterator[tuple[str, Film]]:
+    apart = {one.patient for one in found if one.unlikeness >= 1 - _UNLIKE}
+    splits = _splits([one for one in found if one.patient not in apart], judge=0.2)
+    for one in found:
+        if one.unlikeness >= 1 - _UNLIKE:
+            yield "unlike", one.film
+        elif one.patient not in apart and (one.tells or splits[one.patient] == "judge"):
+            yield splits[one.patient], one.film
+
+
+def _of_every_look(found: list[_Candidate]) -> Iterator[tuple[str, Film]]:
+    splits = _splits(found, judge=0.45)
+    for one in found:
+        split = splits[one.patient]
+        unlike = split == "judge" and one.unlikeness >= 1 - _UNLIKE_OF_JUDGES
+        yield "unlike" if unlike else split, one.film
+
+
+def _splits(found: list[_Candidate], judge: float) -> dict[str, str]:
+    shares = {"judge": judge, "tune": 0.1}
+    return splitting.assign([(one.patient, one.film.label) for one in found], shares)
 
 
 def of_folder(folder: Path, each: int = 1) -> list[Film]:

@@ -1,39 +1,52 @@
 """docs/ablation.md's table, from the rows that have results."""
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.intervals import newcombe
 
 DOCUMENT = Path("docs/ablation.md")
-_START, _END = "<!-- table -->", "<!-- end of table -->"
 _HEAD = (
-    "| row | what is changed | AUC | sensitivity at 90 % specificity | unlike: AUC | "
-    "unlike: sensitivity, specificity | swapped: AUC | swapped: sensitivity, specificity | "
-    "corrupted: AUC | other hospital: AUC |"
+    *("row", "what is changed", "AUC", "sensitivity at 90 % specificity"),
+    *("unlike: AUC", "unlike: sensitivity, specificity"),
+    *("swapped: AUC", "swapped: sensitivity, specificity"),
+    *("cut above: AUC", "cut above: specificity", "corrupted: AUC", "other hospital: AUC"),
 )
 
 
-def write(rows: Mapping[str, Mapping], folder: Path) -> None:
-    """Puts the newest figures between the document's two marks."""
-    lines = [_HEAD, "|" + "---|" * (_HEAD.count("|") - 1)]
+def write(rows: Mapping[str, Mapping], folder: Path, every_look: bool) -> None:
+    """Puts the newest figures between the document's marks, of the one table or the other.
+
+    Rows without a result in the folder keep the figures they have.
+    """
+    kind = "every look" if every_look else "own look"
+    start, end = f"<!-- table: {kind} -->", f"<!-- end of table: {kind} -->"
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, rest = text.split(start)
+    former, after = rest.split(end)
+    lines = {line.split(" | ")[0]: line for line in former.strip().splitlines()[2:]}
     for name, row in rows.items():
         for result in sorted(folder.glob(f"{name}-[0-9]*.json")):
-            lines.append(
-                _line(name, result.stem.rpartition("-")[2], row, json.loads(result.read_text()))
-            )
-    text = DOCUMENT.read_text(encoding="utf-8")
-    table = "\n".join((_START, "", *lines, "", _END))
-    text = re.sub(f"{_START}.*{_END}", lambda _: table, text, flags=re.S)
-    DOCUMENT.write_text(text, encoding="utf-8")
+            seed = result.stem.rpartition("-")[2]
+            line = _row(_cells(name, seed, row, json.loads(result.read_text())))
+            lines[line.split(" | ")[0]] = line
+    names = list(rows)
+    ordered = sorted(lines.values(), key=lambda line: names.index(line.split("`")[1]))
+    table = "\n".join((_row(_HEAD), _row(("---",) * len(_HEAD)), *ordered))
+    DOCUMENT.write_text(f"{before}{start}\n\n{table}\n\n{end}{after}", encoding="utf-8")
 
 
-def _line(name: str, seed: str, row: Mapping, figures: Mapping[str, Mapping[str, float]]) -> str:
-    clean, unlike, swapped = (figures[name] for name in ("clean", "unlike", "swapped"))
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(
+    name: str, seed: str, row: Mapping, figures: Mapping[str, Mapping[str, float]]
+) -> tuple[str, ...]:
+    clean, unlike, swapped, cut = (figures[name] for name in ("clean", "unlike", "swapped", "cut"))
     low, high = newcombe(clean["auc"], 120, 120)
-    cells = (
+    return (
         f"`{name}`" + ("" if seed == "20" else f", seed {seed}"),
         f"{row['asks']}: " + (", ".join(f"`{change}`" for change in row["set"]) or "nothing"),
         f"{clean['auc']:.3f} ({low:.3f}–{high:.3f})",
@@ -42,7 +55,8 @@ def _line(name: str, seed: str, row: Mapping, figures: Mapping[str, Mapping[str,
         f"{unlike['sensitivity']:.2f}, {unlike['specificity']:.2f}",
         f"{swapped['auc']:.3f}",
         f"{swapped['sensitivity']:.2f}, {swapped['specificity']:.2f}",
+        f"{cut['auc']:.3f}",
+        f"{cut['specificity']:.2f}",
         f"{figures['corrupted']['auc']:.3f}",
         f"{figures['external']['auc']:.3f}",
     )
-    return "| " + " | ".join(cells) + " |"
