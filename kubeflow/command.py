@@ -88,6 +88,7 @@ def _compile(args: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from kubeflow import cluster as clusters
     from pipeline import config as configuration
+    from pipeline import quiet
 
     given = {field: getattr(args, flag) for flag, (field, _, _) in FIELDS.items()}
     fields = [f"{field}={value}" for field, value in given.items() if value is not None]
@@ -99,6 +100,7 @@ def _compile(args: argparse.Namespace) -> int:
             ),
             args.gpu,
         )
+        quiet.start_tensorflow()
         from kubeflow import runner
 
         package = runner.compile_pipeline(config, cluster, baseline=args.baseline)

@@ -24,14 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Packs the served version and says how large it is; returns the exit code."""
-    from components import versions
-    from pipeline import pretrained
-
     try:
         folder = run_folder.find(args.run).serving
     except FileNotFoundError as error:
         print(f"pneumonia pack: {error}", file=sys.stderr)
         return USAGE
+    from pipeline import quiet
+
+    quiet.start_tensorflow()
+    from components import versions
+    from pipeline import pretrained
+
     if not (known := versions.versions(folder)):
         print(f"pneumonia pack: {folder} holds no version yet", file=sys.stderr)
         return USAGE

@@ -24,6 +24,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"pneumonia report: {error}", file=sys.stderr)
         return FAILED
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from pipeline import quiet
+
+    quiet.start_tensorflow()
     from absl import logging
     from rich.console import Console
 

@@ -33,6 +33,16 @@ def test_the_outputs_are_those_of_the_saved_model(exported: Path) -> None:
     loaded.close()
 
 
+class Head(tf.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = tf.Variable(tf.random.stateless_normal([512, 8], [1, 2]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 512], tf.float32, name="x")])
+    def serving_default(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.matmul(x, self.kernel)}
+
+
 class Convolution(tf.Module):
     """One convolution, as the network's are."""
 
@@ -44,18 +54,33 @@ class Convolution(tf.Module):
         return {"y": tf.nn.relu(tf.nn.conv2d(x, self.kernel, 1, "SAME"))}
 
 
+def in_both_precisions(path: Path, x: np.ndarray) -> list[np.ndarray]:
+    answers = []
+    for bfloat16 in (False, True):
+        options = servable.SessionOptions(bfloat16=bfloat16)
+        loaded = servable.load("pneumonia", 1, path, options)
+        answers.append(loaded.run("serving_default", {"x": x}, ["y"])["y"])
+        loaded.close()
+    return answers
+
+
+def test_bfloat16_leaves_a_dense_head_in_float32(tmp_path: Path) -> None:
+    model = Head()
+    tf.saved_model.save(model, str(tmp_path), signatures=model.serving_default)
+    x = np.random.default_rng(0).random((4, 512), np.float32)
+
+    exact, served = in_both_precisions(tmp_path, x)
+
+    np.testing.assert_array_equal(served, exact)
+
+
 def test_bfloat16_answers_nearly_the_same_in_float32(tmp_path: Path) -> None:
     model = Convolution()
     tf.saved_model.save(model, str(tmp_path), signatures=model.serving_default)
     x = np.random.default_rng(0).random((4, 32, 32, 16), np.float32)
-    answers = []
-    for bfloat16 in (False, True):
-        options = servable.SessionOptions(bfloat16=bfloat16)
-        loaded = servable.load("pneumonia", 1, tmp_path, options)
-        answers.append(loaded.run("serving_default", {"x": x}, ["y"])["y"])
-        loaded.close()
 
-    exact, close = answers
+    exact, close = in_both_precisions(tmp_path, x)
+
     assert close.dtype == np.float32
     np.testing.assert_allclose(close, exact, atol=0.01 * exact.max())
     if processor.has_bfloat16():
