@@ -22,8 +22,8 @@ _KEPT_IN_FLOAT32 = "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_ALLOWLIST_REMOVE"
 class SessionOptions:
     """How TensorFlow runs a version; 0 threads means as many as there are processors.
 
-    `bfloat16` lets oneDNN convolve in bfloat16 and add up in float32; all else, and all that goes in
-    and out, stays as it is.
+    `bfloat16` lets oneDNN convolve in bfloat16 and add up in float32; all else, and all that goes
+    in and out, stays as it is.
     """
 
     tags: tuple[str, ...] = ("serve",)
