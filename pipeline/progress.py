@@ -61,7 +61,7 @@ def reported(console: Console, log: Path) -> Iterator[None]:
     # TensorFlow's logger brings a handler of its own, which would write over the progress lines.
     logging.getLogger("tensorflow").handlers = [logging.NullHandler()]
     try:
-        with compiled_code_writes_to(log):
+        with _compiled_code_writes_to(log):
             yield
     finally:
         file.close()
@@ -71,7 +71,7 @@ def reported(console: Console, log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def compiled_code_writes_to(log: Path) -> Iterator[None]:
+def _compiled_code_writes_to(log: Path) -> Iterator[None]:
     """Points standard error's descriptor to a file; Python's own sys.stderr stays as it was."""
     python = sys.stderr
     python.flush()
