@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 
@@ -27,10 +28,11 @@ def run(args: argparse.Namespace) -> int:
     from pipeline import quiet
 
     quiet.start_tensorflow()
-    from absl import logging
+    from absl import logging as absl_logging
     from rich.console import Console
 
-    logging.set_verbosity(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # TFMA uses what it deprecates
     from pipeline import verdict, verdict_table
     from pipeline.report.publish import publish
 

@@ -125,6 +125,7 @@ def test_the_command_brings_a_lost_report_back(folder, page, pneumonia):
     (folder / "report.html").unlink()
     told = pneumonia(folder.parents[1], "report")
     assert told.returncode == REFUSED
+    assert told.stderr == ""
     assert "report: runs/default/report.html" in told.stdout
     assert (folder / "report.html").read_text(encoding="utf-8") == page
 
