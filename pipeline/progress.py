@@ -11,10 +11,11 @@ from pathlib import Path
 from absl import logging as absl_logging
 from rich.console import Console
 
+from pipeline.quiet import standard_error_goes_to
+
 _STARTS = "Component %s is running."
 _ENDS = "Component %s is finished."
 _CACHED = "A cached execution %d is used."
-_STDERR = 2  # the file descriptor
 
 
 class _Steps(logging.Handler):
@@ -72,19 +73,14 @@ def reported(console: Console, log: Path) -> Iterator[None]:
 
 @contextmanager
 def _compiled_code_writes_to(log: Path) -> Iterator[None]:
-    """Points standard error's descriptor to a file; Python's own sys.stderr stays as it was."""
+    """Points standard error's descriptor to a file; Python's own messages go where they went."""
     python = sys.stderr
-    python.flush()
-    kept = os.dup(_STDERR)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), _STDERR)
-    if python is sys.__stderr__:
-        sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1, errors="backslashreplace")
-    try:
-        yield
-    finally:
-        if sys.stderr is not python:
-            sys.stderr.close()
-            sys.stderr = python
-        os.dup2(kept, _STDERR)
-        os.close(kept)
+    with standard_error_goes_to(log) as before:
+        if python is sys.__stderr__:
+            sys.stderr = os.fdopen(os.dup(before), "w", buffering=1, errors="backslashreplace")
+        try:
+            yield
+        finally:
+            if sys.stderr is not python:
+                sys.stderr.close()
+                sys.stderr = python

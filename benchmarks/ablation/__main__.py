@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,20 +69,18 @@ def _judges(
     """The held-out films as they are, with looks swapped, with faults, cut above; and others."""
     from benchmarks.ablation import nuisances
 
+    def changed(change: Callable[[bytes, int], bytes], numbers: Iterable[int]) -> "list[Film]":
+        return [
+            dataclasses.replace(film, image_bytes=change(film.image_bytes, number))
+            for film, number in zip(films, numbers, strict=True)
+        ]
+
+    labels = [film.label for film in films]
     return {
         "clean": films,
-        "swapped": [
-            dataclasses.replace(film, image_bytes=nuisances.swap(film.image_bytes, film.label))
-            for film in films
-        ],
-        "corrupted": [
-            dataclasses.replace(film, image_bytes=nuisances.corrupt(film.image_bytes, seed))
-            for seed, film in enumerate(films)
-        ],
-        "cut": [
-            dataclasses.replace(film, image_bytes=nuisances.cut(film.image_bytes, film.label))
-            for film in films
-        ],
+        "swapped": changed(nuisances.swap, labels),
+        "corrupted": changed(nuisances.corrupt, range(len(films))),
+        "cut": changed(nuisances.cut, labels),
         "unlike": unlike,
         "external": external,
     }

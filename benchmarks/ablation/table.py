@@ -18,23 +18,28 @@ _HEAD = (
 def write(rows: Mapping[str, Mapping], folder: Path, every_look: bool) -> None:
     """Puts the newest figures between the document's marks, of the one table or the other.
 
-    Rows without a result in the folder keep the figures they have.
+    Rows without a result in the folder keep the figures they have; those no longer asked go.
     """
     kind = "every look" if every_look else "own look"
     start, end = f"<!-- table: {kind} -->", f"<!-- end of table: {kind} -->"
     text = DOCUMENT.read_text(encoding="utf-8")
     before, rest = text.split(start)
     former, after = rest.split(end)
-    lines = {line.split(" | ")[0]: line for line in former.strip().splitlines()[2:]}
+    lines = former.strip().splitlines()[2:]
+    table = [_row(_HEAD), _row(("---",) * len(_HEAD))]
     for name, row in rows.items():
+        known = {_first_cell(line): line for line in lines if f"`{name}`" in _first_cell(line)}
         for result in sorted(folder.glob(f"{name}-[0-9]*.json")):
             seed = result.stem.rpartition("-")[2]
             line = _row(_cells(name, seed, row, json.loads(result.read_text())))
-            lines[line.split(" | ")[0]] = line
-    names = list(rows)
-    ordered = sorted(lines.values(), key=lambda line: names.index(line.split("`")[1]))
-    table = "\n".join((_row(_HEAD), _row(("---",) * len(_HEAD)), *ordered))
-    DOCUMENT.write_text(f"{before}{start}\n\n{table}\n\n{end}{after}", encoding="utf-8")
+            known[_first_cell(line)] = line
+        table += known.values()
+    text = "\n".join((before + start, "", *table, "", end + after))
+    DOCUMENT.write_text(text, encoding="utf-8")
+
+
+def _first_cell(line: str) -> str:
+    return line.split(" | ")[0]
 
 
 def _row(cells: tuple[str, ...]) -> str:
