@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,9 +55,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     observed = Observed([*command, *words], folder)
     seconds: dict[str, float] = {}
-    last: deque[str] = deque(maxlen=6)
     for line in observed.lines():
-        last.append(line)
         if done := _DONE.search(line):
             seconds[done[1]] = float(done[2])
             observed.stage = ""
@@ -70,7 +67,8 @@ def run(
             observed.stage = line
     total = observed.seconds
     if code := observed.wait():
-        raise SystemExit(f"the run in {folder} failed, exit code {code}: {' '.join(last)}")
+        said = (folder / "stderr.log").read_text(encoding="utf-8").strip()
+        raise SystemExit(f"the run in {folder} failed, exit code {code}: {said[-600:]}")
     return Cost(total, seconds, observed.peaks, observed.largest)
 
 

@@ -2,6 +2,8 @@
 
 A model that knows pneumonia by its lungs does not mind when the healthy films carry the sick ones'
 sharpness, compression, borders and aspect, and the sick ones theirs; nor a mild fault of a film.
+Films that look like the other class as they are (a quarter of each class) are judged apart, too:
+swapped, they go further than most real films do.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.ablation import nuisances
+from benchmarks.ablation import looks, nuisances
 from benchmarks.ablation.experiment import Score, measure
 from pipeline import features, robustness
 from pipeline.report.split import Split, batches, parsed
@@ -25,6 +27,7 @@ from pipeline.report.stress import sample
 
 _MILD = (1, 2)  # of five strengths
 _FEWER = 200  # films for each corruption
+_UNLIKE = 0.25  # of either class
 _HEAD = ("films", "count", "AUC", "sensitivity at 90 %", "sensitivity", "specificity", "ECE")
 
 Change = Callable[[bytes, int], bytes]
@@ -41,10 +44,13 @@ def main() -> int:
     labels = np.array(split.labels())
     model = tf.saved_model.load(str(newest(options.run / "serving" / "pneumonia")))
     everything = list(range(len(labels)))
+    unlike = _unlike(split, labels)
     fewer = sample(labels, _FEWER, seed=0)
     changes: list[tuple[str, list[int], Change]] = [
         ("clean", everything, lambda image, _: image),
+        ("clean, of unlike look", unlike, lambda image, _: image),
         ("looks swapped", everything, nuisances.swap),
+        ("looks swapped, of unlike look", unlike, nuisances.swap),
         ("clean", fewer, lambda image, _: image),
     ]
     if not options.quick:
@@ -72,6 +78,14 @@ def newest(folder: Path) -> Path:
     return max(
         (path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)
     )
+
+
+def _unlike(split: Split, labels: np.ndarray) -> list[int]:
+    """Positions of the films that look most like the other class."""
+    read = [parsed([record]) for record in split.records()]
+    described = np.stack([looks.describe(film[features.IMAGE][0]) for film in read])
+    patients = [film[features.PATIENT_ID][0] for film in read]
+    return np.flatnonzero(looks.unlikeness(described, labels, patients) >= 1 - _UNLIKE).tolist()
 
 
 def chosen(split: Split, positions: set[int]) -> Iterator[bytes]:

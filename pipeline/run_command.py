@@ -102,8 +102,9 @@ def carry_out(
             report = publish(folder)
         except Exception as error:
             logging.getLogger(__name__).exception("the run failed")
-            console.print(f"[red]failed:[/] {escape(_reason(error))}", highlight=False)
-            console.print(f"more in {folder.log}", highlight=False)
+            errors = Console(stderr=True, highlight=False)
+            errors.print(f"[red]failed:[/] {escape(_reason(error))}")
+            errors.print(f"more in {folder.log}")
             return FAILED
     verdict_table.show(outcome, console)
     console.print(f"report: {report}", highlight=False)

@@ -98,12 +98,7 @@ def _candidates(xrays: Path) -> list[_Candidate]:
         [looks.describe(film.image_bytes) for film in tqdm(films, desc="looks", unit="film")]
     )
     labels = np.array([film.label for film in films])
-    sick = looks.resemblance(described, labels, owners)
-    unlike = np.where(labels == 1, 1 - sick, sick)
-    place = np.empty(len(films))
-    for label in (0, 1):
-        own = labels == label
-        place[own] = unlike[own].argsort().argsort() / own.sum()
+    place = looks.unlikeness(described, labels, owners)
     return [_Candidate(*one) for one in zip(films, owners, place.tolist(), strict=True)]
 
 

@@ -42,17 +42,21 @@ def describe(image_bytes: bytes) -> NDArray[np.float64]:
     )
 
 
-def resemblance(
+def unlikeness(
     described: NDArray[np.float64], labels: NDArray[np.int64], patients: list[str]
 ) -> NDArray[np.float64]:
-    """float64[N] in [0,1]: how much each film looks as the sick ones do.
+    """float64[N] in [0,1): how much a film looks like the other class, as its place in its own.
 
-    A logistic regression with balanced classes, fitted on other patients' films (5 folds).
+    By a logistic regression with balanced classes, fitted on other patients' films (5 folds).
     """
     model = make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=3000, class_weight="balanced")
     )
-    found: NDArray[np.float64] = cross_val_predict(
+    sick = cross_val_predict(
         model, described, labels, groups=patients, cv=GroupKFold(5), method="predict_proba"
     )[:, 1]
-    return found
+    place = np.empty(len(labels))
+    for label, unlike in ((0, sick), (1, 1 - sick)):
+        own = labels == label
+        place[own] = unlike[own].argsort().argsort() / own.sum()
+    return place

@@ -52,7 +52,7 @@ def test_a_missing_class_stops_the_run_in_one_clear_line(tmp_path, films, pneumo
         shutil.rmtree(folder)
     stopped = pneumonia(tmp_path, "run", "--data", str(lame), *settings(*TINY))
     assert stopped.returncode == FAILED
-    assert "PNEUMONIA" in stopped.stdout + stopped.stderr
+    assert "PNEUMONIA" in stopped.stderr
     assert "Traceback" not in stopped.stdout + stopped.stderr
     assert not _versions(tmp_path)
 
@@ -85,7 +85,7 @@ def test_a_loss_of_films_since_the_last_run_stops_the_next(tmp_path, any_run, fi
         path.unlink()
     stopped = pneumonia(cwd, *words)
     assert stopped.returncode == FAILED
-    said = " ".join(stopped.stdout.split())
+    said = " ".join(stopped.stderr.split())
     assert "the split 'train' lost more than 50% of the last run's films" in said
     next((xrays / "train").rglob("*.*")).unlink()
     assert pneumonia(cwd, *words).returncode == FAILED, "refused data are no measure"
