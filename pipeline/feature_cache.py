@@ -7,7 +7,8 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +115,8 @@ def compute(
         hashlib.sha256(b"".join(hashes[start : start + SHARD])).hexdigest()
         for start in range(0, len(hashes), SHARD)
     ]
-    found = [_intact(folder, digest) for digest in digests]
+    there = _by_digest(folder)
+    found = [_intact(there.get(digest, [])) for digest in digests]
     shape = tuple(trunk.output_shape[1:])
     missing = [index for index, shard in enumerate(found) if shard is None]
     images = sum(min(SHARD, len(labels) - index * SHARD) for index in missing)
@@ -221,9 +223,17 @@ def _store(folder: Path, digest: str, rows: np.ndarray) -> Path:
     return path
 
 
-def _intact(folder: Path, digest: str) -> Path | None:
-    """The shard of these images, if its content still has the checksum in its name."""
-    for path in folder.glob(f"{digest}-*.npy"):
+def _by_digest(folder: Path) -> dict[str, list[Path]]:
+    """The folder's shards by the digest in their name: read once, as there may be many."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in folder.glob("*-*.npy"):
+        found[path.name.partition("-")[0]].append(path)
+    return found
+
+
+def _intact(shards: Iterable[Path]) -> Path | None:
+    """The first shard whose content still has the checksum in its name."""
+    for path in shards:
         if path.stem.endswith(f"-{_checksum(path):08x}"):
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
             return path

@@ -1,5 +1,6 @@
 """What a run's components wrote, read from its ML Metadata."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +51,8 @@ def latest_steps(database: Path) -> dict[str, Step]:
     return {step.component: step for step in steps}
 
 
-def abandon_unfinished(database: Path) -> None:
-    """Marks executions that a killed process left running as failed.
+def abandon_unfinished(database: Path, artifacts: Path) -> None:
+    """Marks executions that a killed process left running as failed; removes what they wrote.
 
     Call it under the run folder's lock only: then nothing can be running.
     """
@@ -63,6 +64,8 @@ def abandon_unfinished(database: Path) -> None:
     ]
     for execution in unfinished:
         execution.last_known_state = mlmd.Execution.FAILED
+        for half_written in artifacts.glob(f"*/*/{execution.id}"):  # step, output, execution
+            shutil.rmtree(half_written)
     if unfinished:
         store.put_executions(unfinished)
 

@@ -52,7 +52,7 @@ def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) 
 def _prepared(config: Config, folder: RunFolder) -> Iterator[None]:
     folder.config.write_text(dump(config), encoding="utf-8")
     if folder.metadata.exists():
-        lineage.abandon_unfinished(folder.metadata)
+        lineage.abandon_unfinished(folder.metadata, folder.artifacts)
     with engine.running(config.beam, folder.log):
         yield
 

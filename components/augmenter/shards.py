@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,34 +59,36 @@ class WriteShard(beam.DoFn):
     def process(self, part: int, plan: Plan) -> Iterator[int]:
         """Beam calls it with the number of a part; a repeated call overwrites."""
         records = parts.read(self._scratch, part)
-        drawn = {
-            record.key
-            for record in records
-            if is_drawn(self._how.seed, record.key, self._how.config.originals)
-        }
-        jobs = [
-            (record, copy)
-            for record in records
+        # In their final order from the start, so that no more than a batch is held augmented.
+        rows = sorted(
+            (_place(record.key, copy), number, copy)
+            for number, record in enumerate(records)
             for copy in range(
                 self._how.config.versions * (plan.copies_of(record.label, record.key) + 1)
             )
-            if copy > 0 or record.key in drawn
-        ]
-        rows = [(_place(r.key, 0), r.example) for r in records if r.key not in drawn]
-        for start in range(0, len(jobs), _BATCH):
-            batch = jobs[start : start + _BATCH]
-            seeds = [image_seed(self._how.seed, record.key, copy) for record, copy in batch]
-            images = self._augment([record.image_png for record, _ in batch], seeds)
-            for (record, copy), image in zip(batch, images, strict=True):
-                rows.append((_place(record.key, copy), _with_image(record.example, image)))
-        rows.sort()
+        )
         name = f"augmented_examples-{part:05d}-of-{self._count:05d}.gz"
         unfinished = parts.scratch_file(self._scratch)
         with tf.io.TFRecordWriter(unfinished, "GZIP") as shard:
-            for _, example in rows:
-                shard.write(example)
+            for start in range(0, len(rows), _BATCH):
+                batch = [(records[n], copy) for _, n, copy in rows[start : start + _BATCH]]
+                for example in self._examples(batch):
+                    shard.write(example)
         tf.io.gfile.rename(unfinished, f"{self._target}/{name}", overwrite=True)
         yield len(rows)
+
+    def _examples(self, batch: Sequence[tuple[parts.Record, int]]) -> Iterator[bytes]:
+        """Each record's example, with another image where the copy is a changed one."""
+        changed = [self._is_changed(record, copy) for record, copy in batch]
+        jobs = list(itertools.compress(batch, changed))
+        seeds = [image_seed(self._how.seed, record.key, copy) for record, copy in jobs]
+        pngs = [record.image_png for record, _ in jobs]
+        images = iter(self._augment(pngs, seeds) if jobs else ())
+        for (record, _), is_changed in zip(batch, changed, strict=True):
+            yield _with_image(record.example, next(images)) if is_changed else record.example
+
+    def _is_changed(self, record: parts.Record, copy: int) -> bool:
+        return copy > 0 or is_drawn(self._how.seed, record.key, self._how.config.originals)
 
 
 def decode(image_png: bytes) -> np.ndarray:

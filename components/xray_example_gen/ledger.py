@@ -3,7 +3,7 @@
 import dataclasses
 import enum
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from components.xray_example_gen import splitting
 from components.xray_example_gen.inspection import Record
@@ -39,7 +39,7 @@ def decide(records: Sequence[Record], config: DataConfig) -> list[Fate]:
     labels (both rejected, but a test copy stays); the same bytes again (the test copy is written,
     else the first by path; an official test split is written whole); a patient of the official test
     split. What is left is divided by patient: into train and val where there is an official test
-    split, else into train, val and test.
+    split, else into train, val and test. Patients who share a film are one.
     """
     fates: list[Fate | None] = [_own_fault(record) for record in records]
     by_bytes: dict[str, list[int]] = defaultdict(list)
@@ -49,22 +49,37 @@ def decide(records: Sequence[Record], config: DataConfig) -> list[Fate]:
     for copies in by_bytes.values():
         for index, fate in _among_copies(copies, records).items():
             fates[index] = fate
-    test_groups = {
-        record.group for record, fate in zip(records, fates, strict=True) if fate and fate.split
-    }
+    joined = _joined([records[index].group for index in copies] for copies in by_bytes.values())
+    groups = [joined.get(record.group, record.group) for record in records]
+    test_groups = {group for group, fate in zip(groups, fates, strict=True) if fate and fate.split}
     pool = [index for index, fate in enumerate(fates) if fate is None]
     shares = {features.VAL: config.val_fraction}
     if not any(record.official_test for record in records):
         shares = {features.TEST: config.test_fraction} | shares
-    outside_test = [index for index in pool if records[index].group not in test_groups]
+    outside_test = [index for index in pool if groups[index] not in test_groups]
     splits = splitting.assign(
-        ((records[index].group, records[index].label or 0) for index in outside_test), shares
+        ((groups[index], records[index].label or 0) for index in outside_test), shares
     )
     in_test = Fate(reason=Cause.PATIENT_IN_TEST, detail="a film of a patient of the test split")
     for index in pool:
-        split = splits.get(records[index].group)
+        split = splits.get(groups[index])
         fates[index] = Fate(split=split) if split else in_test
     return [fate for fate in fates if fate is not None]
+
+
+def _joined(shared: Iterable[Sequence[str]]) -> dict[str, str]:
+    """The first of all groups that a group is joined to, by films shared among groups."""
+    parents: dict[str, str] = {}
+
+    def first(group: str) -> str:
+        while group in parents:
+            group = parents[group]
+        return group
+
+    for groups in shared:
+        least, *others = sorted({first(group) for group in groups})
+        parents.update(dict.fromkeys(others, least))
+    return {group: first(group) for group in parents}
 
 
 def _own_fault(record: Record) -> Fate | None:

@@ -7,7 +7,12 @@ from pathlib import PurePosixPath
 from components.xray_example_gen.errors import IngestError
 
 # person100_bacteria_475.jpeg; numbers are per type. IM-0115-0001.jpeg, NORMAL2-IM-0373-0001.jpeg.
-_PUBLIC_SET = re.compile(r"(person\d+_(?:bacteria|virus))_\d+|((?:NORMAL2-)?IM-\d+)-\d+", re.I)
+# As its third version names them: BACTERIA-1008087-0001.jpeg, NORMAL-1003233-0002.jpeg.
+_PUBLIC_SET = re.compile(
+    r"(person\d+_(?:bacteria|virus))_\d+|((?:NORMAL2-)?IM-\d+)-\d+|"
+    r"((?:BACTERIA|VIRUS|NORMAL)-\d+)-\d+",
+    re.IGNORECASE,
+)
 
 
 def compile_pattern(pattern: str | None) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ from pipeline import features
 REPORT = "report.json"
 _PAIRS_SHOWN = 100
 _NAMES_SHOWN = 3
+_FEW = 20  # films of which one patient may have most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _near_duplicates(written: Sequence[tuple[Record, Fate]]) -> Iterator[list[st
     hashes = [record.difference_hash for record, _ in written]
     splits = [fate.split for _, fate in written]
     for first, second in near_duplicates.pairs(hashes, splits):
-        yield [f"{splits[index]}: {written[index][0].name}" for index in (first, second)]
+        yield [f"{splits[at]}: {printable(written[at][0].name)}" for at in (first, second)]
 
 
 def _notes(report: Report) -> Iterator[str]:
@@ -108,6 +109,7 @@ def check(
 ) -> None:
     """Raises IngestError where nothing can be written or too much is rejected."""
     if report.written and report.rejected <= max_rejected * report.seen:
+        _check_patients(records, fates)
         return
     reasons = ", ".join(f"{count} {reason}" for reason, count in report.reasons.items())
     rejects = [
@@ -122,6 +124,24 @@ def check(
         f"{share if report.written else 'nothing is left'}; the first: {first}; "
         "run.log has all: mend them or take them out"
     )
+
+
+def _check_patients(records: Sequence[Record], fates: Sequence[Fate]) -> None:
+    """Raises IngestError where most films are said to be of one patient: no split can part them."""
+    written = [record for record, fate in zip(records, fates, strict=True) if fate.split]
+    (group, count), *_ = Counter(record.group for record in written).most_common(1)
+    if len(written) >= _FEW and count > len(written) / 2:
+        one = next(record for record in written if record.group == group)
+        raise IngestError(
+            f"{count:,} of {len(written):,} films are of one patient by their {one.patient_from} "
+            f"({one.name!r} is one): such a set cannot be split by patient; give a manifest with "
+            "the column patient_id"
+        )
+
+
+def printable(name: str) -> str:
+    """Names that are not UTF-8 come from the file system with lone surrogates."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def read(folder: str | Path) -> Report:

@@ -9,7 +9,7 @@ from tfx.dsl.io import fileio
 
 from components.xray_example_gen.inspection import Record
 from components.xray_example_gen.ledger import Fate
-from components.xray_example_gen.report import REPORT, Report
+from components.xray_example_gen.report import REPORT, Report, printable
 
 REJECTS = "rejects.csv"
 DUPLICATES = "duplicates.csv"
@@ -35,9 +35,4 @@ def _write_table(path: str, header: tuple[str, ...], rows: Iterator[tuple[str, .
     with fileio.open(path, "w") as file:
         table = csv.writer(file)
         table.writerow(header)
-        table.writerows([_printable(value) for value in row] for row in rows)
-
-
-def _printable(value: str) -> str:
-    """Names that are not UTF-8 come from the file system with lone surrogates."""
-    return value.encode("utf-8", "backslashreplace").decode()
+        table.writerows([printable(value) for value in row] for row in rows)

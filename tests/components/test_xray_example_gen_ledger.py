@@ -95,6 +95,40 @@ def test_a_patient_of_the_test_split_is_not_trained_on():
     assert outcome(result["a"]) == "patient_in_test"
 
 
+def test_patients_who_share_a_film_are_one():
+    result = fates(
+        record("a", "x", group="B"),
+        record("b", "y", group="B"),
+        record("c", "y", group="C"),
+        record("d", "z", group="C"),
+        record("t", "x", test=True, group="A"),
+    )
+    assert {path: outcome(fate) for path, fate in result.items()} == {
+        "a": "duplicate",
+        "b": "patient_in_test",
+        "c": "duplicate",
+        "d": "patient_in_test",
+        "t": "test",
+    }
+
+
+def test_without_an_official_test_split_films_of_joined_patients_stay_together():
+    pairs_of_ids = [
+        record(
+            f"{who}-{film}", f"{who} {film if own else 'shared'}", who % 2, group=f"{who} {film}"
+        )
+        for who in range(40)
+        for film in "ab"
+        for own in (True, False)
+    ]
+    of_child = defaultdict(set)
+    for one, fate in zip(pairs_of_ids, decide(pairs_of_ids, CONFIG), strict=True):
+        if fate.split:
+            of_child[one.path.partition("-")[0]].add(fate.split)
+    assert {len(splits) for splits in of_child.values()} == {1}
+    assert set.union(*of_child.values()) == {"train", "val", "test"}
+
+
 def test_without_an_official_test_split_one_is_divided_off():
     records = [record(f"{i}", f"{i}", i % 2) for i in range(100)]
     decided = zip(records, decide(records, CONFIG), strict=True)
@@ -191,6 +225,28 @@ def test_too_many_rejects_are_one_clear_line():
     ) as e:
         report.check(result, records, decided, max_rejected=0.05)
     assert "\n" not in str(e.value)
+
+
+def test_a_set_of_one_patient_is_refused_with_the_remedy():
+    records = [
+        record(f"{i}.dcm", f"{i}", i % 2, group="ANON", patient_from="dicom") for i in range(40)
+    ]
+    decided = decide(records, CONFIG)
+    with pytest.raises(IngestError, match=r"40 of 40 films are of one patient .*dicom.*manifest"):
+        report.check(report.build(records, decided, 0), records, decided, max_rejected=0)
+
+
+def test_names_that_are_not_utf8_can_be_written():
+    (train, test) = (
+        record("R\udcf6ntgen.jpg", "x", difference_hash=ALIKE, group="P"),
+        record("t.jpg", "y", test=True, difference_hash=ALIKE, group="Q"),
+    )
+    others = [record(f"{i}", f"{i}", label=i % 2) for i in range(20)]
+    records = [train, test, *others]
+    told = report.build(records, decide(records, CONFIG), 0)
+    (names,) = told.near_duplicates
+    assert any("ntgen" in name for name in names)
+    assert " ".join(names).encode()
 
 
 def test_nothing_left_is_an_error_whatever_the_limit():

@@ -188,7 +188,10 @@ def test_the_fingerprint_changes_with_names_content_labels_and_nothing_else(touc
         ("IM-0115-0001.jpeg", "IM-0115"),
         ("IM-0115-0001-0002.jpeg", "IM-0115"),
         ("NORMAL2-IM-0373-0001.jpeg", "NORMAL2-IM-0373"),
+        ("BACTERIA-1008087-0001.jpeg", "BACTERIA-1008087"),
+        ("NORMAL-1003233-0002.jpeg", "NORMAL-1003233"),
         ("holiday.jpeg", None),
+        ("normal-2.jpeg", None),
     ],
 )
 def test_the_public_sets_names_carry_the_patient(name, patient):

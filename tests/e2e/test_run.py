@@ -8,7 +8,9 @@ import sys
 import time
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline import lineage
 from tests.e2e.conftest import ANY_MODEL, DONE, NO_FLOORS, REFUSED, ROOT, TINY, settings
 
 FAILED, USAGE = 1, 2
@@ -128,6 +130,13 @@ def test_a_run_that_is_killed_again_and_again_is_finished_by_the_next(tmp_path, 
     ended = pneumonia(tmp_path, *words)
     assert ended.returncode == DONE, ended.stdout + ended.stderr
     assert len(_versions(tmp_path)) == 1
+    folder = tmp_path / "runs/default"
+    done = {
+        str(execution.id)
+        for execution in lineage.open_store(folder / "metadata.db").get_executions()
+        if execution.last_known_state == mlmd.Execution.COMPLETE
+    }
+    assert {path.name for path in folder.glob("artifacts/*/*/[0-9]*")} <= done
 
 
 @pytest.mark.slow

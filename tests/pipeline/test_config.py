@@ -38,6 +38,7 @@ def test_the_runs_name_is_taken_as_it_is(name):
         ("train.epoch=2", ["train.epoch", "epochs"]),
         ("train.epochs=0", ["train.epochs", "0"]),
         ("train.epochs=many", ["train.epochs", "many"]),
+        ("data.max_pixels=250000000", ["data.max_pixels", "178956970"]),
         ("gate.recall=1.5", ["gate.recall", "1.5"]),
         ("image.size=100", ["image.size"]),
         ("image.contrast=magic", ["image.contrast", "harmonise"]),
