@@ -33,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch = commands.add_parser(
         "fetch", help="download the public data set (1.2 GB, CC BY 4.0); goes on where it stopped"
     )
-    fetch.add_argument("out", type=Path, nargs="?", default=Path("data/kermany"), help="its folder")
+    fetch.add_argument(
+        "out",
+        type=Path,
+        nargs="?",
+        default=Path("data/kermany"),
+        help="its folder (default: %(default)s)",
+    )
     fetch.add_argument("--url", help="another address of a zip archive, a mirror for example")
     fetch.add_argument("--sha256", type=_sha256, help="what the archive's SHA-256 must be")
     fetch.set_defaults(data_command=_fetch)

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import versions
-from pipeline import features, promotion, variables, weights
+from pipeline import features, variables, weights
 from pipeline.synthetic import files, film
 from pipeline.synthetic.anatomy import random_anatomy
 
@@ -79,15 +79,17 @@ def pack(version: Path, target: Path, made_by: str) -> None:
 
 
 def unpack(serving: Path, packed: Path = PACKED) -> int:
-    """Has the packed model served from a serving folder; returns its version there.
+    """Puts the packed model into a serving folder, once; returns the version that is served.
+
+    What was pushed or promoted there since, a recalibrated version say, stays served.
 
     Raises:
         PretrainedError: nothing is packed there, it is damaged, or there are no ImageNet weights.
         PublishError: the version cannot be written.
     """
     manifest = _manifest(packed)
-    if (known := versions.find(serving, manifest["sha256"])) is not None:
-        return promotion.promote(serving, known)
+    if versions.find(serving, manifest["sha256"]) is not None:
+        return versions.versions(serving)[-1]
     model = versions.Model(uri=str(packed), sha256=manifest["sha256"])
     with tempfile.TemporaryDirectory() as scratch:
         _write(packed, Path(scratch))

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--pretrained",
         action="store_true",
-        help="serve the model that comes with the project; nothing needs to be trained",
+        help="serve the model that comes with the project, or as you recalibrated it since",
     )
     parser.add_argument(
         "--engine",
@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     flags.add_arguments(parser)
     parser.set_defaults(model_name="pneumonia", rest_api_port=None)
+    for action in parser._actions:
+        if action.dest == "rest_api_port":
+            action.help = f"HTTP port; 0: none (default: {_REST_PORT}; with TLS 0)"
+        elif action.dest == "model_name":
+            action.help = "the model's name (default: pneumonia)"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -39,7 +39,11 @@ def _port(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Serves the page until it is interrupted; returns the exit code."""
-    import waitress
+    try:
+        import waitress
+    except ImportError:
+        print("pneumonia web: needs the packages of .[web]: pip install .[web]", file=sys.stderr)
+        return FAILED
 
     from client.server_arguments import connect
     from client.web.app import create_app
