@@ -50,8 +50,11 @@ class Flags:
     precision: str
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags to a parser; both `--flag=value` and `--flag value` are understood."""
+def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None:
+    """Adds the flags to a parser; both `--flag=value` and `--flag value` are understood.
+
+    rest_port: what the help says is the default of `--rest_api_port`.
+    """
     add = parser.add_argument
     processors = os.cpu_count() or 1
     add("--port", type=_port, default=8500, help="gRPC port; 0: none (default: 8500)")
@@ -64,14 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "processor is never used, as a request keeps all of them busy)",
     )
     add("--grpc_channel_arguments", default="", help="gRPC arguments: name=value,name=value")
-    add("--rest_api_port", type=_port, default=0, help="HTTP port; 0: none (default: 0)")
+    rest = f"HTTP port; 0: none (default: {rest_port})"
+    add("--rest_api_port", type=_port, default=0, help=rest)
     add(
         "--rest_api_timeout_in_ms",
         type=_positive,
         default=30_000,
         help="time that an HTTP request may take (default: 30000)",
     )
-    add("--model_name", default="default", help="the model's name (default: default)")
+    add("--model_name", default="default", help="the model's name (default: %(default)s)")
     add("--model_base_path", default="", help="folder that holds the model's versions")
     add("--model_config_file", type=Path, help="ModelServerConfig, instead of name and base path")
     add(

@@ -34,13 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help=f"auto: {TENSORFLOW_SERVING} if it is on PATH, else the embedded server",
     )
-    flags.add_arguments(parser)
+    flags.add_arguments(parser, rest_port=f"{_REST_PORT}; with TLS 0")
     parser.set_defaults(model_name="pneumonia", rest_api_port=None)
-    for action in parser._actions:
-        if action.dest == "rest_api_port":
-            action.help = f"HTTP port; 0: none (default: {_REST_PORT}; with TLS 0)"
-        elif action.dest == "model_name":
-            action.help = "the model's name (default: pneumonia)"
 
 
 def run(args: argparse.Namespace) -> int:
