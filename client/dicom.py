@@ -33,6 +33,8 @@ _LAST_NAME = 0x00101005  # the greatest of these tags
 _SHORTEST_NAME = 3
 _MAY_BE_EMPTY = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
 _PREAMBLE = 132
+_ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # either byte order (PS3.5, 7.5)
+_MOST_ITEMS = 20_000
 _RLE_PADDING = 64  # bytes
 
 
@@ -58,6 +60,7 @@ def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
     _silence_pydicom()
     identity: tuple[str, ...] = ()
     try:
+        _check_items(data)
         _check_inflated_size(data, max_bytes)
         identity = _identity(filereader.read_partial(io.BytesIO(data), _is_past_names))
         dataset = pydicom.dcmread(io.BytesIO(data))
@@ -95,9 +98,15 @@ def _check_inflated_size(data: bytes, max_bytes: int) -> None:
         return
     filereader._read_command_set_elements(file)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(file.read(), max_bytes)
+    _check_items(inflater.decompress(file.read(), max_bytes))
     if inflater.unconsumed_tail:
         raise ImageError(Reason.TOO_LARGE, f"inflates to more than {max_bytes:,} bytes")
+
+
+def _check_items(content: bytes) -> None:
+    """pydicom makes a data set of each item of a sequence, be it of eight bytes."""
+    if sum(content.count(tag) for tag in _ITEM_TAGS) > _MOST_ITEMS:
+        raise ImageError(Reason.UNREADABLE, f"a DICOM of more than {_MOST_ITEMS:,} items")
 
 
 def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:

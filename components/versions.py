@@ -20,6 +20,7 @@ from typing import Any, Final
 RECORD: Final = Path("assets.extra", "push.json")  # servers read nothing but warm-up in there
 RECALIBRATION: Final = Path("assets.extra", "recalibration.json")  # in versions that are one
 _HIDDEN: Final = ".tmp-"
+_LARGEST: Final = 2**63 - 1  # of a version number in TensorFlow Serving's API
 
 
 class PublishError(RuntimeError):
@@ -48,7 +49,8 @@ def versions(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     names = (path.name for path in folder.iterdir() if path.is_dir())
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    numbers = (int(name) for name in names if name.isascii() and name.isdigit())
+    return sorted(number for number in numbers if number <= _LARGEST)
 
 
 def newest_trained(folder: Path) -> int | None:

@@ -22,7 +22,7 @@ class UnknownVersionError(LookupError):
 def promote(serving_dir: Path, version: int) -> int:
     """Makes a version the served one; returns the number it is served under from now on.
 
-    That is `version` itself where it is served already. Raises UnknownVersionError, and
+    That is the served one's where it is this model already. Raises UnknownVersionError, and
     versions.PublishError where the folder cannot be written; what is served then stays.
     """
     there = versions.versions(serving_dir)
@@ -35,6 +35,9 @@ def promote(serving_dir: Path, version: int) -> int:
     known = versions.record(serving_dir, version) or versions.Record(
         model=versions.Model(uri=str(source), sha256=versions.digest(source)), baseline=None
     )
+    served = versions.record(serving_dir, there[-1])
+    if served and served.model.sha256 == known.model.sha256:
+        return there[-1]
     return versions.publish(
         serving_dir, source, replace(known, promoted_from=version), copy=_link_or_copy
     )

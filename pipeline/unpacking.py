@@ -3,6 +3,7 @@
 import errno
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,6 +15,17 @@ _MAX_RATIO = 200  # unpacked to packed; pictures hardly pack at all
 _RATIO_MATTERS_FROM = 50 * 2**20
 _CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db"}
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+# zipfile raises the last four for archives of other kinds and for damaged names.
+_UNSOUND = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+    struct.error,
+)
 
 Advance = Callable[[int, int | None], None]  # bytes so far, bytes in all
 Members = dict[PurePosixPath, zipfile.ZipInfo]
@@ -50,7 +62,7 @@ def unpack(
                 _extract(content, info, folder / path.relative_to(top))
                 done += info.file_size
                 advance(done, total)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _UNSOUND as error:
         raise UnpackError(f"{archive}: not a sound zip archive ({error})") from error
 
 
@@ -68,6 +80,9 @@ def _members(content: zipfile.ZipFile) -> Members:
         members[path] = info
     if not members:
         raise UnpackError(f"{content.filename}: refused, it holds no files")
+    folders = {folder for path in members for folder in path.parents}
+    if both := sorted(folders & members.keys()):
+        raise UnpackError(f"{content.filename}: refused, '{both[0]}' is a file and a folder in it")
     return members
 
 

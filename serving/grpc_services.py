@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
@@ -91,6 +92,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        # A reload waits for models to load; predictions need asyncio's own threads meanwhile.
+        self._reloads = ThreadPoolExecutor(1, "reload")
 
     async def GetModelStatus(self, request: Any, context: Context) -> Any:  # noqa: N802
         """The state of every version of a model, or of one."""
@@ -98,7 +101,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     async def HandleReloadConfigRequest(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Replaces the list of models that are served."""
-        answer = asyncio.to_thread(self._core.reload, request)
+        loop = asyncio.get_running_loop()
+        answer = loop.run_in_executor(self._reloads, self._core.reload, request)
         await _answered(answer, "HandleReloadConfigRequest", context)
         return model_management_pb2.ReloadConfigResponse()
 

@@ -23,6 +23,9 @@ _INTEGER_BOUNDS = {
 }
 
 
+_MOST_BRACKETS = 2_000_000
+
+
 class Layout(Enum):
     """How a request lists its tensors, and so how the answer does."""
 
@@ -34,6 +37,9 @@ def parse_request(body: bytes) -> dict[str, Any]:
     """The request's JSON object. Raises ServingError INVALID_ARGUMENT."""
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
+    # Each becomes an object of Python's, be it of one byte; base64 holds neither.
+    if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
+        raise invalid_argument(f"JSON Parse error: more than {_MOST_BRACKETS:,} arrays and objects")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:

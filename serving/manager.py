@@ -197,7 +197,13 @@ class ModelManager:
     def _reconcile_model(self, name: str, config: Any) -> None:
         found = versions_in(Path(config.base_path))
         self._complaints.pop(name, None)
-        complete = {number: path for number, path in found.items() if self._complete(path)}
+        # What is loaded was complete; a promotion's hard links touch its files again.
+        loaded = self._available(name)
+        complete = {
+            number: path
+            for number, path in found.items()
+            if number in loaded or self._complete(path)
+        }
         numbers = wanted(complete, config.model_version_policy)
         self._arriving.discard(name)
         if not set(wanted(found, config.model_version_policy)) <= set(complete):

@@ -7,6 +7,8 @@ from typing import Any
 
 Fingerprint = tuple[int, int, int]
 
+_LARGEST = 2**63 - 1
+
 
 def versions_in(base_path: Path) -> dict[int, Path]:
     """The version directories by number: those whose name is a number, complete or not.
@@ -16,8 +18,13 @@ def versions_in(base_path: Path) -> dict[int, Path]:
     return {
         int(child.name): child
         for child in sorted(base_path.iterdir())
-        if child.name.isascii() and child.name.isdigit() and child.is_dir()
+        if is_version(child.name) and child.is_dir()
     }
+
+
+def is_version(name: str) -> bool:
+    """Whether a folder's name is a version: a number that the API's int64 holds."""
+    return name.isascii() and name.isdigit() and int(name) <= _LARGEST
 
 
 def wanted(versions: Iterable[int], policy: Any) -> list[int]:

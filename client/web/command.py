@@ -7,7 +7,8 @@ import sys
 
 FAILED = 1
 USAGE_ERROR = 2
-_CONNECTIONS = 48  # each may hold one upload in memory
+_CONNECTIONS = 128  # each may hold one upload in memory; a browser keeps up to six idle
+_IDLE_SECONDS = 15
 _THREADS = 8
 
 
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
                 port=args.port,
                 threads=_THREADS,
                 connection_limit=_CONNECTIONS,
-                channel_timeout=60,
+                channel_timeout=_IDLE_SECONDS,
+                cleanup_interval=_IDLE_SECONDS // 3,
                 ident=None,
                 max_request_body_size=limits.upload_bytes,
                 # Above these, waitress writes to temporary files; no X-ray may touch the disk.

@@ -226,6 +226,17 @@ def test_a_deflated_bomb_is_not_inflated(wrong_by):
     assert refused(bomb, max_bytes=2**20).reason == Reason.TOO_LARGE
 
 
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_a_bomb_of_empty_items_is_not_read(syntax):
+    dataset = pydicom.dcmread(io.BytesIO(dicom(syntax=syntax)))
+    dataset.ReferencedImageSequence = [Dataset() for _ in range(30_000)]
+    file = io.BytesIO()
+    dataset.save_as(file)
+    error = refused(file.getvalue())
+    assert error.reason == Reason.UNREADABLE
+    assert "items" in str(error)
+
+
 def compressed(syntax: str, content: bytes) -> bytes:
     """A small DICOM with these bytes in place of its compressed frame."""
     dataset = pydicom.dcmread(io.BytesIO(dicom(bits=8, syntax=syntax)))

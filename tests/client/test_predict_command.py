@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -208,6 +209,48 @@ def test_a_missing_file_is_a_row(predict, folder):
     code, out, _ = predict(folder / "a.jpg", folder / "none.png", "--format", "json")
     assert code == 1
     assert [json.loads(line)["error"] for line in out.splitlines()] == [None, "unreadable"]
+
+
+def test_a_name_too_long_for_a_file_is_a_row(predict, folder):
+    code, out, _ = predict("a" * 300, folder / "a.jpg", "--format", "json")
+    assert code == 1
+    assert [json.loads(line)["error"] for line in out.splitlines()] == ["unreadable", None]
+
+
+def test_a_linked_folder_is_followed_once(predict, folder, tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "d.jpg").write_bytes(jpeg(20))
+    (folder / "link").symlink_to(tmp_path / "more")
+    (folder / "b" / "round").symlink_to(folder)
+    _, out, _ = predict(folder, "--format", "json")
+    assert [Path(json.loads(line)["file"]).name for line in out.splitlines()] == [
+        *("a.jpg", "notes.txt", "c.jpeg", "cut.jpg"),
+        "d.jpg",
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_row(predict, folder, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    code, out, _ = predict(folder, "--format", "json")
+    assert code == 1
+    assert {Path(json.loads(line)["file"]).name for line in out.splitlines()} == {
+        *("a.jpg", "notes.txt", "b")
+    }
+
+
+def test_the_overlay_of_a_long_name_has_a_short_one(predict, tmp_path):
+    film = tmp_path / ("f" * 248 + ".jpg")
+    film.write_bytes(jpeg(200))
+    code, _, _ = predict(film, "--heatmaps", tmp_path / "out")
+    assert code == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 1
 
 
 def test_a_file_named_twice_is_asked_about_once(predict, folder):

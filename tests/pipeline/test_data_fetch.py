@@ -242,6 +242,24 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
         unpack(tmp_path / "a.zip", tmp_path / "out", _nothing)
 
 
+def test_a_file_that_is_a_folder_too_is_refused(tmp_path):
+    (tmp_path / "a.zip").write_bytes(_zip({"t/a": b"1", "t/a/b": b"2"}))
+    with pytest.raises(UnpackError, match="'t/a' is a file and a folder"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", _nothing)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"), [(6, b"\x63"), (8, b"\x20")], ids=["version 9.9", "patched data"]
+)
+def test_an_archive_of_another_kind_is_refused(tmp_path, offset, value):
+    content = bytearray(_zip({"name": b"1"}))
+    place = content.index(b"PK\x01\x02") + offset
+    content[place : place + 1] = value
+    (tmp_path / "a.zip").write_bytes(bytes(content))
+    with pytest.raises(UnpackError, match="not a sound zip"):
+        unpack(tmp_path / "a.zip", tmp_path / "out", _nothing)
+
+
 def test_a_zip_bomb_is_refused_by_its_ratio_and_by_the_caps(tmp_path):
     archive = tmp_path / "a.zip"
     archive.write_bytes(_zip({"zeros": bytes(60 * 2**20)}))

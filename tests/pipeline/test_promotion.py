@@ -96,6 +96,14 @@ def test_the_served_version_is_left_alone(serving: Path) -> None:
     assert len(versions.versions(serving)) == 2
 
 
+def test_promoting_again_changes_nothing(serving: Path) -> None:
+    old = publish(serving, "old")
+    publish(serving, "new")
+    promoted = promotion.promote(serving, old)
+    assert promotion.promote(serving, old) == promoted
+    assert len(versions.versions(serving)) == 3
+
+
 def test_a_version_put_there_by_hand_can_be_promoted(serving: Path) -> None:
     (serving / "5").mkdir(parents=True)
     (serving / "5" / "saved_model.pb").write_text("by hand")

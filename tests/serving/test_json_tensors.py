@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.errors import ServingError
-from serving.json_tensors import Layout, read_inputs, write_outputs
+from serving.json_tensors import Layout, parse_request, read_inputs, write_outputs
 
 
 def signature(**dtypes: str) -> Any:
@@ -59,6 +59,11 @@ def test_values_become_arrays_of_the_signatures_type(
 def test_values_of_another_type_are_refused(dtype: str, value: Any) -> None:
     with pytest.raises(ServingError):
         read_inputs({"inputs": value}, signature(x=dtype))
+
+
+def test_a_body_of_brackets_is_refused_before_it_is_read() -> None:
+    with pytest.raises(ServingError, match="more than 2,000,000 arrays"):
+        parse_request(b'{"instances": [' + b"[]," * 2_000_000 + b"1]}")
 
 
 def test_rows_of_several_inputs_are_stacked() -> None:

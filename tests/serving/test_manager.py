@@ -257,7 +257,7 @@ def test_a_folder_that_vanishes_changes_nothing(
     assert caplog.messages.count("folder unreadable") == 1
 
 
-@pytest.mark.parametrize("name", ["abc", ".2", "2.tmp", "-2", "2x", "²"])
+@pytest.mark.parametrize("name", ["abc", ".2", "2.tmp", "-2", "2x", "²", str(2**63)])
 def test_only_a_number_names_a_version(world: World, name: str) -> None:
     world.push(1)
     (world.base / "1").rename(world.base / name)
@@ -304,6 +304,24 @@ def test_a_version_that_still_grows_is_not_picked(
     now = 21.0  # nothing has changed for ten seconds
     world.look()
     assert world.loads == [1]
+
+
+def test_a_served_version_whose_files_are_touched_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a promotion and the pruning after it do, by hard links."""
+    now = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now, time=lambda: 0.0)
+    monkeypatch.setattr(versions, "time", clock)
+    world = World(tmp_path)
+    world.push(1, 2)
+    world.configure()
+    world.manager._complete._rest = 10.0
+    now = 20.0
+    (world.base / "2" / "another name").hardlink_to(world.base / "2" / "saved_model.pb")
+    world.look()
+    assert world.serving() == 2
+    assert world.loads == [2]
 
 
 def test_a_version_left_alone_long_enough_is_picked_at_the_first_look(tmp_path: Path) -> None:
