@@ -34,15 +34,18 @@ def _expand(path: Path, left_out: Path | None) -> Iterator[Path]:
     yield from closed  # the reader says of each that it is none
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
+def _identity(folder: Path) -> tuple[int, int] | Path:
+    try:
+        status = folder.stat()
+    except OSError:  # walking there, os.walk says so
+        return folder
     return status.st_dev, status.st_ino
 
 
 def _entered(folder: Path, left_out: Path | None) -> bool:
     if folder.name.startswith("."):
         return False
-    return left_out is None or not left_out.is_dir() or not folder.samefile(left_out)
+    return left_out is None or _identity(folder) != _identity(left_out)
 
 
 def overlay_paths(files: Sequence[Path], folder: Path) -> dict[Path, Path]:

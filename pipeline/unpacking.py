@@ -16,12 +16,11 @@ _RATIO_MATTERS_FROM = 50 * 2**20
 _CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db"}
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
-# zipfile raises the last four for archives of other kinds and for damaged names.
+# zipfile raises the last three for archives of other kinds and for damaged names.
 _UNSOUND = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
-    NotImplementedError,
     RuntimeError,
     UnicodeDecodeError,
     struct.error,
