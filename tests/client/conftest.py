@@ -1,7 +1,6 @@
 """A fake model server, and X-rays to send to it."""
 
 import io
-import socket
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from PIL import Image
 
 from client import PneumoniaClient
 from tests.client.fake_server import FakeModel, serve
+from tests.ports import free_port
 
 
 def jpeg(brightness: int = 200, size: tuple[int, int] = (64, 48)) -> bytes:
@@ -37,9 +37,7 @@ def client(port):
 
 @pytest.fixture
 def unused_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

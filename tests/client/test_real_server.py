@@ -1,7 +1,6 @@
 """The client against `python -m serving`, as users run them together."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -12,16 +11,11 @@ import pytest
 import cli
 from client import ImageRefusedError, PneumoniaClient, ServerError, XRay
 from tests.client.conftest import jpeg
+from tests.ports import free_port
 from tests.serving import tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = 1_700_000_001
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Steps on a Beam runner in another process, with workers in processes of their own."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,14 +16,10 @@ from pipeline import features
 from pipeline.beam import beam_args
 from pipeline.config import BeamConfig
 from tests.components import xray_sets
+from tests.ports import free_port
 
 pytestmark = pytest.mark.distributed
 WORKER = Path(sys.executable).with_name("pneumonia-beam-worker")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 import threading
 import urllib.error
 import urllib.request
@@ -21,6 +20,7 @@ from tensorflow_serving.apis import (
 
 from serving import flags
 from serving.server import Server
+from tests.ports import free_port
 from tests.serving import tiny_model
 
 WAIT = 60.0
@@ -31,12 +31,6 @@ def refusal(call: Callable[..., Any], message: Any) -> tuple[grpc.StatusCode, st
     with pytest.raises(grpc.RpcError) as caught:
         call(message, timeout=WAIT)
     return caught.value.code(), caught.value.details()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Client:

@@ -18,7 +18,8 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.serving.conftest import WAIT, Client, InProcess, free_port
+from tests.ports import free_port
+from tests.serving.conftest import WAIT, Client, InProcess
 from tests.serving.tiny_model import export, png
 
 ROOT = Path(__file__).parents[2]
