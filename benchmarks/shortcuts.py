@@ -27,7 +27,6 @@ from pipeline.report.stress import sample
 
 _MILD = (1, 2)  # of five strengths
 _FEWER = 200  # films for each corruption
-_UNLIKE = 0.25  # of either class
 _HEAD = ("films", "count", "AUC", "sensitivity at 90 %", "sensitivity", "specificity", "ECE")
 
 Change = Callable[[bytes, int], bytes]
@@ -85,7 +84,9 @@ def _unlike(split: Split, labels: np.ndarray) -> list[int]:
     read = [parsed([record]) for record in split.records()]
     described = np.stack([looks.describe(film[features.IMAGE][0]) for film in read])
     patients = [film[features.PATIENT_ID][0] for film in read]
-    return np.flatnonzero(looks.unlikeness(described, labels, patients) >= 1 - _UNLIKE).tolist()
+    return np.flatnonzero(
+        looks.unlikeness(described, labels, patients) >= 1 - looks.UNLIKE
+    ).tolist()
 
 
 def chosen(split: Split, positions: set[int]) -> Iterator[bytes]:

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from client.walking import LOOP, identity, is_folder, walk
+
 _LONGEST_NAME = 255  # bytes, on Linux's file systems
 
 
@@ -12,7 +14,7 @@ def files(paths: Sequence[Path], left_out: Path | None = None) -> list[Path]:
     """The files as given, and all in the folders, by name, each once.
 
     Hidden files and folders, and those under `left_out`, where a command writes, are not listed.
-    Links to folders are followed once. A folder that cannot be read stands for its files.
+    Links to folders are followed. A folder that cannot be read stands for its files.
     """
     found = (file for path in paths for file in _expand(path, left_out))
     return list({_place(file): file for file in found}.values())
@@ -20,32 +22,14 @@ def files(paths: Sequence[Path], left_out: Path | None = None) -> list[Path]:
 
 def _expand(path: Path, left_out: Path | None) -> Iterator[Path]:
     if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for names too long
-        yield path
-        return
-    closed: list[Path] = []
-    seen = {_identity(path)}
-    walk = os.walk(path, onerror=lambda e: closed.append(Path(e.filename)), followlinks=True)
-    for folder, folders, names in walk:
-        entered = sorted(name for name in folders if _entered(Path(folder, name), left_out))
-        places = {name: _identity(Path(folder, name)) for name in entered}
-        folders[:] = [name for name in entered if places[name] not in seen]
-        seen.update(places.values())
-        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
-    yield from closed  # the reader says of each that it is none
+        return iter([path])
+    own = identity(left_out.stat()) if left_out and left_out.is_dir() else None
 
+    def is_own(child: os.DirEntry[str]) -> bool:
+        return own is not None and is_folder(child) and identity(child.stat()) == own
 
-def _identity(folder: Path) -> tuple[int, int] | Path:
-    try:
-        status = folder.stat()
-    except OSError:  # walking there, os.walk says so
-        return folder
-    return status.st_dev, status.st_ino
-
-
-def _entered(folder: Path, left_out: Path | None) -> bool:
-    if folder.name.startswith("."):
-        return False
-    return left_out is None or _identity(folder) != _identity(left_out)
+    # Of a folder that cannot be listed the reader says that it is no file.
+    return (path / below for below, problem in walk(path, is_own) if problem != LOOP)
 
 
 def overlay_paths(files: Sequence[Path], folder: Path) -> dict[Path, Path]:

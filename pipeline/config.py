@@ -26,7 +26,7 @@ Count = Annotated[int, Field(ge=1)]
 NonNegativeCount = Annotated[int, Field(ge=0)]
 
 HEAD: Final = "head"  # the dense unit's name
-MOST_PIXELS: Final = 178_956_970  # from there on Pillow takes a file for a decompression bomb
+_MOST_PIXELS: Final = 178_956_970  # from there on Pillow takes a file for a decompression bomb
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ class DataConfig:
     limit_per_class: Count | None = None  # whole patients are taken until a class reaches it
     max_rejected: Share = 0.05
     max_bytes: Count = 64 * 2**20
-    max_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)] = 50_000_000
+    max_pixels: Annotated[int, Field(ge=1, le=_MOST_PIXELS)] = 50_000_000
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

@@ -116,7 +116,8 @@ def compute(
         for start in range(0, len(hashes), SHARD)
     ]
     there = _by_digest(folder)
-    found = [_intact(there.get(digest, [])) for digest in digests]
+    intact = {digest: _intact(there[digest]) for digest in set(digests)}
+    found = [intact[digest] for digest in digests]
     shape = tuple(trunk.output_shape[1:])
     missing = [index for index, shard in enumerate(found) if shard is None]
     images = sum(min(SHARD, len(labels) - index * SHARD) for index in missing)

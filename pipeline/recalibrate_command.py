@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import os
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from pipeline import config as configuration
 from pipeline import run_folder
-from pipeline.run_command import FAILED, USAGE, carry_out
+from pipeline.run_command import FAILED, USAGE, carry_out, missing
 from pipeline.run_folder import RUNS, RunFolder, RunFolderError
 
 # Most local films judge: that decides what is pushed, and two numbers need few to be fitted.
@@ -47,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     except (FileNotFoundError, configuration.ConfigError) as error:
         print(f"pneumonia recalibrate: {error}", file=sys.stderr)
         return USAGE
-    if not os.path.isdir(args.data):  # noqa: PTH112 - Path.is_dir raises for names too long
-        print(f"pneumonia recalibrate: --data {args.data}: no such folder", file=sys.stderr)
+    if fault := missing(args.data):
+        print(f"pneumonia recalibrate: {fault}", file=sys.stderr)
         return USAGE
     if not (there := versions.versions(serving)):
         print(

@@ -53,10 +53,17 @@ def run(args: argparse.Namespace) -> int:
         return FAILED
 
 
+def missing(data: Path) -> str | None:
+    """What is wrong with `--data` where it is no folder."""
+    if os.path.isdir(data):  # noqa: PTH112 - Path.is_dir raises for names too long
+        return None
+    return f"--data {data}: no such folder"
+
+
 def _fault(config: configuration.Config, data: Path) -> str | None:
     """What on this machine does not fit the arguments, or None."""
-    if not os.path.isdir(data):  # noqa: PTH112 - Path.is_dir raises for names too long
-        return f"--data {data}: no such folder"
+    if fault := missing(data):
+        return fault
     if config.name == PRETRAINED:
         return f"--run {PRETRAINED}: that folder is for the published model; choose another name"
     source = config.model.weights

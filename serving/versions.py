@@ -18,11 +18,11 @@ def versions_in(base_path: Path) -> dict[int, Path]:
     return {
         int(child.name): child
         for child in sorted(base_path.iterdir())
-        if is_version(child.name) and child.is_dir()
+        if _is_version(child.name) and child.is_dir()
     }
 
 
-def is_version(name: str) -> bool:
+def _is_version(name: str) -> bool:
     """Whether a folder's name is a version: a number that the API's int64 holds."""
     return name.isascii() and name.isdigit() and int(name) <= _LARGEST
 

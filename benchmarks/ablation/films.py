@@ -18,7 +18,6 @@ _MORE = {"train": (500, 1300), "tune": (100, 150)}
 # The eighth of a class that looks most like the other one is kept for judging; the third or half
 # next to it is left out of training, where the look shall tell the class as it does in public sets.
 _UNLIKE, _BETWEEN = 0.12, (0.5, 0.3)
-_UNLIKE_OF_JUDGES = 0.25  # where films of every look are trained on, of the judge's patients alone
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def _of_every_look(found: list[_Candidate]) -> Iterator[tuple[str, Film]]:
     splits = _splits(found, judge=0.45)
     for one in found:
         split = splits[one.patient]
-        unlike = split == "judge" and one.unlikeness >= 1 - _UNLIKE_OF_JUDGES
+        unlike = split == "judge" and one.unlikeness >= 1 - looks.UNLIKE
         yield "unlike" if unlike else split, one.film
 
 

@@ -23,6 +23,8 @@ _WIDTHS = (1, 2, 4, 8, 16, 32)
 _SHARES = (1, 5, 25, 50, 75, 95, 99)
 _BLACK = 8
 
+UNLIKE = 0.25  # of a class is called so where films of every look are trained on
+
 
 def describe(image_bytes: bytes) -> NDArray[np.float64]:
     """float64[19]: energies of frequency bands (log), percentiles, black, the borders' means."""

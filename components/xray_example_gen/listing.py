@@ -3,10 +3,10 @@
 import csv
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from client.walking import walk
 from components.xray_example_gen.errors import IngestError
 from pipeline import features
 
@@ -93,44 +93,9 @@ def fingerprint(base: Path) -> str:
 
 
 def _folder_entries(base: Path) -> Iterator[Entry]:
-    for path, problem in _walk(base):
+    for path, problem in walk(base, lambda child: child.name in _SYSTEM_FOLDERS):
         split, label = _place(base, PurePosixPath(path), bool(problem))
         yield Entry(path, label, split == features.TEST, problem=problem)
-
-
-def _walk(base: Path) -> Iterator[tuple[str, str]]:
-    """Each file's path below `base`, and each unlistable folder's with the reason."""
-    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
-    while pending:
-        folder, above = pending.pop()
-        try:
-            status = (base / folder).stat()
-            identity = (status.st_dev, status.st_ino)
-            if identity in above:
-                yield folder, "a symbolic link to a folder above it"
-                continue
-            with os.scandir(base / folder) as found:
-                children = sorted(found, key=lambda child: child.name)
-        except OSError as error:
-            yield folder, error.strerror or "cannot be listed"
-            continue
-        folders = []
-        for child in children:
-            path = f"{folder}/{child.name}" if folder else child.name
-            if child.name.startswith(".") or child.name in _SYSTEM_FOLDERS:
-                continue
-            if _is_folder(child):
-                folders.append((path, above | {identity}))
-            else:
-                yield path, ""
-        pending.extend(reversed(folders))
-
-
-def _is_folder(child: os.DirEntry[str]) -> bool:
-    try:
-        return child.is_dir()
-    except OSError:  # a link to itself: whoever reads it will say so
-        return False
 
 
 def _place(base: Path, path: PurePosixPath, is_folder: bool) -> tuple[str | None, int | None]:

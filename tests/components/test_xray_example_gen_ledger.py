@@ -237,10 +237,8 @@ def test_a_set_of_one_patient_is_refused_with_the_remedy():
 
 
 def test_names_that_are_not_utf8_can_be_written():
-    (train, test) = (
-        record("R\udcf6ntgen.jpg", "x", difference_hash=ALIKE, group="P"),
-        record("t.jpg", "y", test=True, difference_hash=ALIKE, group="Q"),
-    )
+    train = record("R\udcf6ntgen.jpg", "x", difference_hash=ALIKE, group="P")
+    test = record("t.jpg", "y", test=True, difference_hash=ALIKE, group="Q")
     others = [record(f"{i}", f"{i}", label=i % 2) for i in range(20)]
     records = [train, test, *others]
     told = report.build(records, decide(records, CONFIG), 0)

@@ -278,46 +278,46 @@ def test_a_version_without_its_graph_is_not_picked_and_drives_nothing_out(world:
     assert world.loads == [1]
 
 
-def test_a_version_that_still_grows_is_not_picked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 0.0
-    # A file server's clock is ahead: to ours, no file grows older.
-    clock = SimpleNamespace(monotonic=lambda: now, time=lambda: 0.0)
-    monkeypatch.setattr(versions, "time", clock)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Goes by `now`. A file server's clock is ahead: to this one, no file grows older."""
+    made = SimpleNamespace(now=0.0, time=lambda: 0.0)
+    made.monotonic = lambda: made.now
+    monkeypatch.setattr(versions, "time", made)
+    return made
+
+
+def test_a_version_that_still_grows_is_not_picked(tmp_path: Path, clock: SimpleNamespace) -> None:
     world = World(tmp_path, poll_seconds=3600.0)
     world.push(1)
     world.manager._complete._rest = 10.0
     world.manager._policy = LoadPolicy(poll_seconds=0.0)
     world.configure()
-    now = 9.0
+    clock.now = 9.0
     world.look()
     assert world.loads == []
 
     (world.base / "1" / "variables").write_bytes(b"half")
-    now = 11.0
+    clock.now = 11.0
     world.look()
-    now = 20.0
+    clock.now = 20.0
     world.look()
     assert world.loads == []
 
-    now = 21.0  # nothing has changed for ten seconds
+    clock.now = 21.0  # nothing has changed for ten seconds
     world.look()
     assert world.loads == [1]
 
 
 def test_a_served_version_whose_files_are_touched_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: SimpleNamespace
 ) -> None:
     """As a promotion and the pruning after it do, by hard links."""
-    now = 0.0
-    clock = SimpleNamespace(monotonic=lambda: now, time=lambda: 0.0)
-    monkeypatch.setattr(versions, "time", clock)
     world = World(tmp_path)
     world.push(1, 2)
     world.configure()
     world.manager._complete._rest = 10.0
-    now = 20.0
+    clock.now = 20.0
     (world.base / "2" / "another name").hardlink_to(world.base / "2" / "saved_model.pb")
     world.look()
     assert world.serving() == 2

@@ -1,0 +1,52 @@
+"""Which files lie below a folder: through links, and past what cannot be listed."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+LOOP = "a symbolic link to a folder above it"
+
+Identity = tuple[int, int]
+
+
+def walk(base: Path, left_out: Callable[[os.DirEntry[str]], bool]) -> Iterator[tuple[str, str]]:
+    """Each file's path below `base`, and each unlistable folder's with the reason, such as LOOP.
+
+    By name, a folder's files before its folders. Hidden ones and those `left_out` are passed over.
+    """
+    pending: list[tuple[str, frozenset[Identity]]] = [("", frozenset())]
+    while pending:
+        folder, above = pending.pop()
+        try:
+            place = identity((base / folder).stat())
+            if place in above:
+                yield folder, LOOP
+                continue
+            with os.scandir(base / folder) as found:
+                children = sorted(found, key=lambda child: child.name)
+        except OSError as error:
+            yield folder, error.strerror or "cannot be listed"
+            continue
+        folders = []
+        for child in children:
+            path = f"{folder}/{child.name}" if folder else child.name
+            if child.name.startswith(".") or left_out(child):
+                continue
+            if is_folder(child):
+                folders.append((path, above | {place}))
+            else:
+                yield path, ""
+        pending.extend(reversed(folders))
+
+
+def identity(status: os.stat_result) -> Identity:
+    """Which file or folder it is, whatever its name."""
+    return status.st_dev, status.st_ino
+
+
+def is_folder(child: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or a link to one."""
+    try:
+        return child.is_dir()
+    except OSError:  # a link to itself: whoever reads it will say so
+        return False
