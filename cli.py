@@ -4,30 +4,27 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from pipeline.run_folder import PRETRAINED, RUNS, RunFolder, find
+from client.exit_codes import INTERRUPTED, USAGE
 
 COMMANDS = {
     "data": (
-        "pipeline.data_commands",
+        "pipeline.commands.data",
         "draw synthetic X-rays, check a data set, fetch the public one",
     ),
-    "run": ("pipeline.run_command", "run the pipeline: from a folder of X-rays to a pushed model"),
-    "report": ("pipeline.report_command", "print a finished run's verdict"),
-    "serve": ("serving.serve_command", "serve the pushed model over TensorFlow Serving's API"),
+    "run": ("pipeline.commands.run", "run the pipeline: from a folder of X-rays to a pushed model"),
+    "report": ("pipeline.commands.report", "print a finished run's verdict"),
+    "serve": ("pipeline.commands.serve", "serve the pushed model over TensorFlow Serving's API"),
     "predict": ("client.predict_command", "ask a running server about X-rays"),
     "web": ("client.web.command", "open the web page on a running server"),
-    "promote": ("pipeline.promote_command", "roll the served model back or forward"),
+    "promote": ("pipeline.commands.promote", "roll the served model back or forward"),
     "recalibrate": (
-        "pipeline.recalibrate_command",
+        "pipeline.commands.recalibrate",
         "fit a pushed model's calibration and threshold to local X-rays",
     ),
-    "pack": ("pipeline.pack_command", "write what training changed of a model, to publish it"),
+    "pack": ("pipeline.commands.pack", "write what training changed of a model, to publish it"),
     "kubeflow": ("kubeflow.command", "compile, submit and follow the pipeline on Kubeflow"),
 }
-USAGE_ERROR = 2
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,24 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.command is None:
         parser.print_help()
-        return USAGE_ERROR
+        return USAGE
     try:
         return int(args.handler(args))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-
-
-def _unpack() -> Path:
-    """The serving folder of the published model, unpacked where it was not yet.
-
-    Raises RuntimeError, one line that says what to do.
-    """
-    from pipeline import pretrained
-
-    serving = RunFolder(RUNS / PRETRAINED).serving
-    pretrained.unpack(serving)
-    return serving
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -75,7 +60,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             module = importlib.import_module(module_name)
             module.add_arguments(command)
-            command.set_defaults(handler=module.run, find_run=find, unpack=_unpack)
+            command.set_defaults(handler=module.run)
     return parser
 
 

@@ -77,7 +77,7 @@ setup(
     package_data={
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
         "pipeline": ["schema.pbtxt", "templates/*", "templates/report/*"],
-        "pipeline.flink": ["flink-conf.yaml", "loopback.btm", "pom.xml"],
+        "pipeline.beam.flink": ["flink-conf.yaml", "loopback.btm", "pom.xml"],
     },
     install_requires=CLIENT,
     extras_require={
@@ -90,7 +90,7 @@ setup(
     entry_points={
         "console_scripts": [
             "pneumonia = cli:main",
-            "pneumonia-beam-worker = pipeline.beam_worker:main",
+            "pneumonia-beam-worker = pipeline.beam.worker:main",
         ]
     },
 )

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import films, options, product
-from pipeline import features
+from components import names
 
 _SETTINGS = (
     *product.NO_AUGMENTATION,
@@ -51,7 +51,7 @@ def loop(folder: Path) -> float:
     command = [
         *(sys.executable, "-m", "benchmarks.peers.predict"),
         str(product.artifact(folder, "Trainer", "model") / "Format-Serving"),
-        str(product.artifact(folder, "XrayExampleGen", "examples") / f"Split-{features.TEST}"),
+        str(product.artifact(folder, "XrayExampleGen", "examples") / f"Split-{names.TEST}"),
     ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout)

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import features
+from components import names
 
 XRAYS = Path(os.environ.get("PNEUMONIA_XRAYS", "../shared/xrays")) / "kermany224"
 
@@ -15,14 +15,14 @@ def lay_out(folder: Path, train: int, test: int) -> Path:
 
     `train` is what the product divides into train and val. Returns the folder.
     """
-    from components.xray_example_gen import patients
+    from components.ingest import patients
 
     pattern = patients.compile_pattern(None)
     files: dict[tuple[str, str], list[Path]] = {}
     for path in sorted(XRAYS.rglob("*.jp*g")):
         patient = patients.from_name(path.name, pattern) or path.name
         files.setdefault((path.parent.name, patient), []).append(path)
-    classes = {name: [key for key in files if key[0] == name] for name in features.CLASSES}
+    classes = {name: [key for key in files if key[0] == name] for name in names.CLASSES}
     total = sum(map(len, files.values()))
     for name, keys in classes.items():
         ours = iter(sorted(keys, key=lambda key: patients.group(key[1], 0)))
@@ -51,13 +51,13 @@ def _enough(
 
 def as_split(examples: Path, data: Path, folder: Path) -> Path:
     """Links the films into train/, val/ and test/ as the product's ingest has split them."""
-    from pipeline.report.split import Split, parsed
+    from components.examples import Split, parsed
 
-    for split in features.SPLITS:
+    for split in names.SPLITS:
         for record in Split(examples / f"Split-{split}").records():
             values = parsed([record])
-            name = features.CLASSES[int(values[features.LABEL][0])]
-            target = folder / split / name / Path(values[features.FILENAME][0]).name
+            name = names.CLASSES[int(values[names.LABEL][0])]
+            target = folder / split / name / Path(values[names.FILENAME][0]).name
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(data / values[features.FILENAME][0], target)
+            os.link(data / values[names.FILENAME][0], target)
     return folder

@@ -16,9 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import films, options, packages
-from pipeline import features, imaging, pretrained, variables
-from pipeline.config import ImageConfig
-from pipeline.weights import LAYERS
+from components import names
+from components.image import prepare as imaging
+from components.image.settings import ImageConfig
+from components.model import variables
+from components.model.vgg16 import LAYERS
+from pipeline import pretrained
 from serving import processor, servable
 
 _BATCH = 4
@@ -102,9 +105,9 @@ def session(version: Path, bfloat16: bool) -> Answer:
     model = servable.load("m", 1, version, servable.SessionOptions(bfloat16=bfloat16))
 
     def answer(batch: list[bytes]) -> np.ndarray:
-        inputs = {features.IMAGE_BYTES: np.array(batch, object)}
-        found = model.run(features.PREDICT_IMAGE, inputs, (features.PROBABILITY,), None)
-        return found[features.PROBABILITY]
+        inputs = {names.IMAGE_BYTES: np.array(batch, object)}
+        found = model.run(names.PREDICT_IMAGE, inputs, (names.PROBABILITY,), None)
+        return found[names.PROBABILITY]
 
     return answer
 
@@ -114,9 +117,9 @@ def frozen(version: Path) -> Answer:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     model = tf.saved_model.load(str(version))
-    signature = convert_variables_to_constants_v2(model.signatures[features.PREDICT_IMAGE])
-    place = sorted(model.signatures[features.PREDICT_IMAGE].structured_outputs).index(
-        features.PROBABILITY
+    signature = convert_variables_to_constants_v2(model.signatures[names.PREDICT_IMAGE])
+    place = sorted(model.signatures[names.PREDICT_IMAGE].structured_outputs).index(
+        names.PROBABILITY
     )
 
     def answer(batch: list[bytes]) -> np.ndarray:
@@ -195,13 +198,13 @@ def onnx_file(version: Path, folder: Path) -> Path:
     slope, intercept = values["slope"], values["intercept"]
     head = constant("head_k", values["weights/26"] * slope)
     shift = constant("head_b", values["weights/27"] * slope + intercept)
-    node("Sigmoid", [node("Gemm", [last, head, shift], "logit")], features.PROBABILITY)
+    node("Sigmoid", [node("Gemm", [last, head, shift], "logit")], names.PROBABILITY)
     shape = ["n", 1, 224, 224]
     graph = helper.make_graph(
         nodes,
-        features.MODEL_NAME,
+        names.MODEL_NAME,
         [helper.make_tensor_value_info("grey", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(features.PROBABILITY, TensorProto.FLOAT, ["n", 1])],
+        [helper.make_tensor_value_info(names.PROBABILITY, TensorProto.FLOAT, ["n", 1])],
         constants,
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)

@@ -23,8 +23,8 @@ from sklearn.datasets import load_sample_images
 
 from benchmarks import options, packages
 from benchmarks.shortcuts import newest
-from pipeline import features
-from pipeline.report.split import Split, batches, parsed
+from components import names
+from components.examples import Split, batches, parsed
 
 _LIMIT = 0.5
 _EACH = 100  # drawn pictures of a kind
@@ -44,7 +44,7 @@ def main() -> None:
     split = Split(newest(run / "artifacts" / "XrayExampleGen" / "examples") / "Split-test")
     external = Path(os.environ.get("PNEUMONIA_XRAYS", "../shared/xrays")) / "external"
     kinds = {
-        "held-out films of the run": (parsed([r])[features.IMAGE][0] for r in split.records()),
+        "held-out films of the run": (parsed([r])[names.IMAGE][0] for r in split.records()),
         "adults of another hospital": (p.read_bytes() for p in sorted(external.rglob("*.jp*g"))),
         "photographs and their quarters": photographs(),
         "documents": documents(),
@@ -63,7 +63,7 @@ def main() -> None:
 def asked(model: Any, pictures: Iterator[bytes]) -> np.ndarray:
     return np.concatenate(
         [
-            model.signatures[features.PREDICT_IMAGE](tf.constant(batch))[features.QUALITY].numpy()
+            model.signatures[names.PREDICT_IMAGE](tf.constant(batch))[names.QUALITY].numpy()
             for batch in batches(pictures)
         ]
     )

@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from benchmarks.ablation import looks, nuisances
 from benchmarks.ablation.experiment import Score, measure
-from pipeline import features, robustness
-from pipeline.report.split import Split, batches, parsed
-from pipeline.report.stress import sample
+from components import names
+from components.examples import Split, batches, parsed
+from components.stress import corruptions
+from components.stress.component import sample
 
 _MILD = (1, 2)  # of five strengths
 _FEWER = 200  # films for each corruption
@@ -59,12 +60,12 @@ def main() -> int:
         ]
         changes += [
             (f"{name}, strength {strength}", fewer, corruption(name, strength))
-            for name in robustness.CORRUPTIONS
+            for name in corruptions.CORRUPTIONS
             for strength in _MILD
         ]
     print(f"| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}", flush=True)
     for name, positions, change in changes:
-        films = ((parsed([r])[features.IMAGE][0]) for r in chosen(split, set(positions)))
+        films = ((parsed([r])[names.IMAGE][0]) for r in chosen(split, set(positions)))
         found = score(model, films, labels[positions], change, name)
         figures = (found.auc, found.sensitivity_at_90, found.sensitivity, found.specificity)
         row = " | ".join(f"{figure:.4f}" for figure in (*figures, found.ece))
@@ -82,8 +83,8 @@ def newest(folder: Path) -> Path:
 def _unlike(split: Split, labels: np.ndarray) -> list[int]:
     """Positions of the films that look most like the other class."""
     read = [parsed([record]) for record in split.records()]
-    described = np.stack([looks.describe(film[features.IMAGE][0]) for film in read])
-    patients = [film[features.PATIENT_ID][0] for film in read]
+    described = np.stack([looks.describe(film[names.IMAGE][0]) for film in read])
+    patients = [film[names.PATIENT_ID][0] for film in read]
     return np.flatnonzero(
         looks.unlikeness(described, labels, patients) >= 1 - looks.UNLIKE
     ).tolist()
@@ -102,9 +103,9 @@ def score(
     probabilities, threshold = [], 0.0
     with tqdm(total=len(labels), desc=name, unit="film", file=sys.stderr, leave=False) as bar:
         for batch in batches(changed):
-            answer = model.signatures[features.PREDICT_IMAGE](tf.constant(batch))
-            probabilities.append(answer[features.PROBABILITY].numpy())
-            threshold = float(answer[features.THRESHOLD][0])
+            answer = model.signatures[names.PREDICT_IMAGE](tf.constant(batch))
+            probabilities.append(answer[names.PROBABILITY].numpy())
+            threshold = float(answer[names.THRESHOLD][0])
             bar.update(len(batch))
     return measure(np.concatenate(probabilities), labels, threshold)
 
@@ -114,7 +115,7 @@ def corruption(name: str, strength: int) -> Change:
 
     def change(image: bytes, _: int) -> bytes:
         film = np.asarray(Image.open(io.BytesIO(image)).convert("L"))
-        worse = Image.fromarray(robustness.corrupt(film, name, strength))
+        worse = Image.fromarray(corruptions.corrupt(film, name, strength))
         file = io.BytesIO()
         worse.save(file, "PNG", compress_level=1)
         return file.getvalue()

@@ -15,9 +15,8 @@ import numpy as np
 
 from benchmarks import films, options, product
 from benchmarks.process import Observed
-from pipeline import features
-from pipeline.intervals import newcombe
-from pipeline.operating_point import area_under_roc
+from components import names
+from components.statistics import area_under_roc, newcombe
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def measured(folder: Path, quick: bool) -> str:
         augmented = plain_keras(split, folder / "peer-augmented", epochs, "--augment")
         show("plain Keras, its own augmentation", augmented, None)
         ours("this pipeline, its own augmentation", "augmented", own, augmented)
-    counts = " / ".join(str(len(list((split / name).rglob("*.*")))) for name in features.SPLITS)
+    counts = " / ".join(str(len(list((split / name).rglob("*.*")))) for name in names.SPLITS)
     head = ("training", "s", "plain Keras / this", "AUC on held-out patients", "peak MB")
     return (
         f"Films for training / validation / held out: {counts}.\n\n"
@@ -108,16 +107,16 @@ def judged(folder: Path) -> tuple[float, tuple[float, float]]:
     """The AUC of the run's model on its test split."""
     import tensorflow as tf
 
-    from pipeline.report.split import Split, batches, parsed
+    from components.examples import Split, batches, parsed
 
     examples = product.artifact(folder, "XrayExampleGen", "examples")
-    split = Split(examples / f"Split-{features.TEST}")
+    split = Split(examples / f"Split-{names.TEST}")
     model = tf.saved_model.load(
         str(product.artifact(folder, "Trainer", "model") / "Format-Serving")
     )
-    images = (parsed([record])[features.IMAGE][0] for record in split.records())
+    images = (parsed([record])[names.IMAGE][0] for record in split.records())
     answers = [
-        model.signatures[features.PREDICT_IMAGE](tf.constant(batch))[features.PROBABILITY].numpy()
+        model.signatures[names.PREDICT_IMAGE](tf.constant(batch))[names.PROBABILITY].numpy()
         for batch in batches(images)
     ]
     return auc(np.concatenate(answers), np.array(split.labels()))

@@ -13,17 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from client import listing, rows
 from client.client import PneumoniaClient
 from client.errors import ModelMissingError, ServerAwayError, ServerError
+from client.exit_codes import DONE, FAILED, POSITIVE, USAGE
 from client.results import Outcome
 from client.server_arguments import HOW_TO_START, add_server_arguments, connect
 
-FAILED = 1
-USAGE_ERROR = 2
-POSITIVE = 4
 _POLL = 0.2  # seconds
 
 _EPILOG = (
     f"Exit codes: 0 every file was answered; {FAILED} some were not, or the server is away; "
-    f"{USAGE_ERROR} bad usage; {POSITIVE} with --fail-on-positive: all were answered, and at "
+    f"{USAGE} bad usage; {POSITIVE} with --fail-on-positive: all were answered, and at "
     "least one is PNEUMONIA. Research use only; not a medical device."
 )
 
@@ -73,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         client = connect(args)
     except (OSError, ValueError) as error:
-        return _complain(str(error), USAGE_ERROR)
+        return _complain(str(error), USAGE)
     try:
         with client:
             _await_server(client, args.wait)  # before any file is read
@@ -89,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         return _complain(f"{where}: {error.strerror}", FAILED)
     if counts["unanswered"]:
         return FAILED
-    return POSITIVE if args.fail_on_positive and counts["PNEUMONIA"] else 0
+    return POSITIVE if args.fail_on_positive and counts["PNEUMONIA"] else DONE
 
 
 def _await_server(client: PneumoniaClient, seconds: float) -> None:

@@ -1,85 +1,251 @@
-"""Makes of a published model one with another operating point."""
+"""Fits a trained model's calibration and threshold to another hospital's films; its weights stay.
 
-import importlib
+Ranking films is what the weights do; where a probability is high and where the cut lies depends on
+how a hospital takes its films and whom it films. So little has to be learned that a few hundred
+local films are enough.
+"""
+
 import json
+import math
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
-from tfx.types import (
-    BaseChannel,
-    Channel,
-    ComponentSpec,
-    artifact_utils,
-    component_spec,
-    standard_artifacts,
-)
-from tfx.types.artifact import Artifact
+import numpy as np
+import tensorflow as tf
+from scipy import special
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
+from tqdm import tqdm
+
+from components import names
+from components.examples import Split, batches, parsed
+from components.model import card, operating_point, variables
+from components.model.card import EXTRA, RECALIBRATION, SUMMARY
+from components.model.operating_point import OperatingPoint
+from components.model.settings import OperatingPointConfig
+from components.statistics import area_under_roc, newcombe, wilson
+
+_ENOUGH: Final = 20  # films of either class to fit on; with fewer the cut is one film's chance
+_POINT: Final = ("slope", "intercept", "threshold", "heat_scale")
 
 
-class RecalibratorSpec(ComponentSpec):
-    """What Recalibrator reads, writes and is told."""
+class RecalibrationError(ValueError):
+    """The model or the films do not allow it; the message says why and what to do."""
 
-    PARAMETERS = {
-        "run_fn": component_spec.ExecutionParameter(type=str),
-        "base": component_spec.ExecutionParameter(type=str),
-        "settings": component_spec.ExecutionParameter(type=str),
-        "code_version": component_spec.ExecutionParameter(type=str),
+
+@dataclass(frozen=True)
+class Figures:
+    """What decisions and probabilities are worth on some films.
+
+    threshold: a film is called sick from this probability on. sensitivity, specificity, precision:
+    in [0,1], nan where not defined, each with its 95 % Wilson interval. brier: mean squared error
+    of the probability.
+    """
+
+    threshold: float
+    sensitivity: float
+    sensitivity_interval: tuple[float, float]
+    specificity: float
+    specificity_interval: tuple[float, float]
+    precision: float
+    precision_interval: tuple[float, float]
+    brier: float
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What was changed, and what came of it on local films that it was not fitted on.
+
+    fitted_on: films by class. auc: the same before and after, as ranks stay.
+    """
+
+    base_sha256: str
+    fitted_on: Mapping[str, int]
+    judged_on: Mapping[str, int]
+    auc: float
+    auc_interval: tuple[float, float]
+    before: Figures
+    after: Figures
+
+
+@component
+def Recalibrator(  # noqa: N802 - the step's name
+    examples: InputArtifact[standard_artifacts.Examples],
+    model: OutputArtifact[standard_artifacts.Model],
+    base: Parameter[str],
+    settings: Parameter[str],
+    code_version: Parameter[str],
+) -> None:
+    """Stands in Trainer's place where a model is there and only its operating point is not.
+
+    Args:
+        examples: raw examples with the splits train, val and test. The point is fitted on train
+            and val and judged on test.
+        model: the SavedModel with its new point; `recalibration.json` and a new model card lie
+            below its `assets.extra`.
+        base: path of the SavedModel to start from, a pushed version's.
+        settings: `operating_point`, the fields of OperatingPointConfig, and `base_sha256`, as JSON;
+            the digest is there because the cache does not look into the base.
+        code_version: fingerprint of the sources; part of the cache key.
+
+    Raises:
+        RecalibrationError: the base is no version of this project's, or the films are too few.
+    """
+    splits = {
+        split: Path(artifact_utils.get_split_uri([examples], split))
+        for split in artifact_utils.decode_split_names(examples.split_names)
     }
-    INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
-    OUTPUTS = {"model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
+    target = Path(path_utils.serving_model_dir(model.uri))
+    recalibrate(Path(base), splits, json.loads(settings), target)
 
 
-class Executor(base_executor.BaseExecutor):
-    """Calls the function that `run_fn` names."""
+def recalibrate(
+    base: Path, splits: Mapping[str, Path], settings: Mapping[str, Any], target: Path
+) -> None:
+    """Writes the model with a new operating point.
 
-    def Do(  # noqa: N802 - TFX's name
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """TFX calls it where no cached execution fits."""
-        module, _, name = exec_properties["run_fn"].rpartition(".")
-        run = getattr(importlib.import_module(module), name)
-        examples = artifact_utils.get_single_instance(input_dict["examples"])
-        splits = {
-            split: Path(artifact_utils.get_split_uri([examples], split))
-            for split in artifact_utils.decode_split_names(examples.split_names)
-        }
-        model = artifact_utils.get_single_instance(output_dict["model"])
-        target = Path(path_utils.serving_model_dir(model.uri))
-        run(Path(exec_properties["base"]), splits, json.loads(exec_properties["settings"]), target)
+    Args:
+        base: the SavedModel of a pushed version.
+        splits: folders of raw examples by split.
+        settings: as Recalibrator's.
+        target: where the SavedModel is written.
+
+    Raises:
+        RecalibrationError: the base is no version of this project's, or the films are too few.
+    """
+    summary = _summary(base)
+    model = tf.saved_model.load(str(base))
+    parts = {name: _examined(model, Split(folder), name) for name, folder in splits.items()}
+    margins, labels = (
+        np.concatenate(pair) for pair in zip(parts[names.TRAIN], parts[names.VAL], strict=True)
+    )
+    _check(labels)
+    config = OperatingPointConfig(**settings["operating_point"])
+    # Fitted on calibrated logits, so it comes on top of what the base has.
+    fitted = operating_point.choose(margins, labels, config)
+    old = {name: float(getattr(model, name)) for name in _POINT}
+    point = replace(
+        fitted,
+        slope=fitted.slope * old["slope"],
+        intercept=fitted.slope * old["intercept"] + fitted.intercept,
+    )
+    found = _judged(parts[names.TEST], fitted, old["threshold"], settings, labels)
+    _write(base, point, target)
+    _describe(target / EXTRA, summary, point, config, found)
 
 
-class Recalibrator(base_component.BaseComponent):
-    """Stands in Trainer's place where a model is there and only its operating point is not."""
+def figures(probability: np.ndarray, labels: np.ndarray, threshold: float) -> Figures:
+    """The figures of float32[N] probabilities of int64[N] labels, 0 or 1."""
+    called = probability >= np.float32(threshold)
+    hits, spared = int(called[labels == 1].sum()), int((~called[labels == 0]).sum())
+    sick, healthy, alarms = int(labels.sum()), int((labels == 0).sum()), int(called.sum())
+    return Figures(
+        threshold=threshold,
+        sensitivity=hits / sick if sick else math.nan,
+        sensitivity_interval=wilson(hits, sick),
+        specificity=spared / healthy if healthy else math.nan,
+        specificity_interval=wilson(spared, healthy),
+        precision=hits / alarms if alarms else math.nan,
+        precision_interval=wilson(hits, alarms),
+        brier=float(np.mean((probability - labels) ** 2)),
+    )
 
-    SPEC_CLASS = RecalibratorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(
-        self, examples: BaseChannel, run_fn: str, base: str, settings: str, code_version: str
-    ) -> None:
-        """Wires the component.
+def read(saved_model: Path) -> dict[str, Any] | None:
+    """What `recalibrate` noted of a model, as plain values; None: it was never recalibrated."""
+    path = saved_model / RECALIBRATION
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
-        Args:
-            examples: raw examples with the splits train, val and test.
-            run_fn: import path of a function that takes the base model's path, the splits' folders
-                by name, the settings, and the path of the SavedModel to write.
-            base: path of the SavedModel to start from.
-            settings: for the function, as JSON; names the base by its content, as the cache
-                does not look into it.
-            code_version: fingerprint of the function's sources; part of the cache key.
-        """
-        super().__init__(
-            RecalibratorSpec(
-                examples=examples,
-                run_fn=run_fn,
-                base=base,
-                settings=settings,
-                code_version=code_version,
-                model=Channel(type=standard_artifacts.Model),
-            )
+
+def _summary(base: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((base / EXTRA / SUMMARY).read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise RecalibrationError(
+            f"{base}: holds no readable {SUMMARY} ({error}); name a version that 'pneumonia run' "
+            "pushed"
+        ) from error
+
+
+def _examined(model: Any, split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrated logits by place, float32[N,h,w], and labels, int64[N]."""
+    labels = np.array(split.labels())
+    images = (parsed([record])[names.IMAGE][0] for record in split.records())
+    with tqdm(total=len(labels), desc=f"films of {name}", unit="film", file=sys.stderr) as bar:
+        margins = []
+        for batch in batches(images):
+            margins.append(model.examine(tf.constant(batch))[0].numpy())
+            bar.update(len(batch))
+    return np.concatenate(margins), labels
+
+
+def _check(labels: np.ndarray) -> None:
+    normal, sick = np.bincount(labels, minlength=2)
+    if min(normal, sick) < _ENOUGH:
+        raise RecalibrationError(
+            f"{normal} NORMAL and {sick} PNEUMONIA films are left to fit on, which takes at least "
+            f"{_ENOUGH} of each; add films, or lower data.test_fraction"
         )
+
+
+def _judged(
+    test: tuple[np.ndarray, np.ndarray],
+    fitted: OperatingPoint,
+    old_threshold: float,
+    settings: Mapping[str, Any],
+    fit_labels: np.ndarray,
+) -> Recalibration:
+    margins, labels = test
+    logits = margins.mean(axis=(1, 2))
+    auc = area_under_roc(logits, labels)
+    sick = int(labels.sum())
+    return Recalibration(
+        base_sha256=settings["base_sha256"],
+        fitted_on=_by_class(fit_labels),
+        judged_on=_by_class(labels),
+        auc=auc,
+        auc_interval=newcombe(auc, sick, len(labels) - sick),
+        before=figures(special.expit(logits), labels, old_threshold),
+        after=figures(fitted.probability(logits), labels, fitted.threshold),
+    )
+
+
+def _by_class(labels: np.ndarray) -> dict[str, int]:
+    return dict(zip(names.CLASSES, np.bincount(labels, minlength=2).tolist(), strict=True))
+
+
+def _write(base: Path, point: OperatingPoint, target: Path) -> None:
+    tensors = variables.read(base)
+    for name in _POINT:
+        tensors[variables.key(name)] = np.array(getattr(point, name), np.float32)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(base, target, ignore=shutil.ignore_patterns("push.json", *variables.FILES))
+    variables.write(target, tensors)
+
+
+def _describe(
+    folder: Path,
+    summary: dict[str, Any],
+    point: OperatingPoint,
+    config: OperatingPointConfig,
+    found: Recalibration,
+) -> None:
+    summary |= {
+        "operating_point": asdict(point),
+        "recalibration": asdict(found),
+        "recalibrated_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    summary["config"]["operating_point"] = asdict(config)
+    files = {
+        RECALIBRATION.name: json.dumps(asdict(found), indent=1).encode(),
+        **card.documents(summary),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from client.exit_codes import DONE, FAILED, USAGE
+
 if TYPE_CHECKING:
     from kubeflow.cluster import Cluster
     from kubeflow.submission import Run
 
-DONE, FAILED, USAGE = 0, 1, 2
 _YAML = (".yaml", ".yml")
 # Flags that are fields of the configuration.
 FIELDS = {
@@ -88,7 +89,7 @@ def _compile(args: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from kubeflow import cluster as clusters
     from pipeline import config as configuration
-    from pipeline import quiet
+    from pipeline.commands.console import start_tensorflow
 
     given = {field: getattr(args, flag) for flag, (field, _, _) in FIELDS.items()}
     fields = [f"{field}={value}" for field, value in given.items() if value is not None]
@@ -100,7 +101,7 @@ def _compile(args: argparse.Namespace) -> int:
             ),
             args.gpu,
         )
-        quiet.start_tensorflow()
+        start_tensorflow()
         from kubeflow import runner
 
         package = runner.compile_pipeline(config, cluster, baseline=args.baseline)

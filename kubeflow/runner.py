@@ -14,9 +14,9 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
 )
 from tfx.types import BaseChannel, standard_artifacts
 
+from components.files import replacing
 from kubeflow import spec
 from kubeflow.cluster import Cluster
-from pipeline.atomic import replacing
 from pipeline.config import Config
 from pipeline.pipeline import create_pipeline
 

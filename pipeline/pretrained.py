@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
-from components import versions
-from pipeline import features, variables, weights
-from pipeline.synthetic import files, film
-from pipeline.synthetic.anatomy import random_anatomy
+from components import names
+from components.model import imagenet, variables
+from components.pusher import versions
+from pipeline.datasets.synthetic import files, film
+from pipeline.datasets.synthetic.anatomy import random_anatomy
 
 PACKED: Final = Path(__file__).parent.parent / "pretrained"
 _TENSORS: Final = "trained.npz"
@@ -120,10 +121,10 @@ def _write(packed: Path, target: Path) -> None:
     variables.write(target, tensors)
 
 
-def _imagenet() -> weights.Weights:
+def _imagenet() -> imagenet.Weights:
     try:
-        return weights.load("auto", width=1, seed=0)
-    except weights.WeightsError as error:
+        return imagenet.load("auto", width=1, seed=0)
+    except imagenet.WeightsError as error:
         raise PretrainedError(str(error)) from error
 
 
@@ -132,7 +133,7 @@ def _difference(one: Path, other: Path) -> float:
     films = tf.constant([_drawn(etiology) for etiology in ("normal", "bacteria", "virus")])
     first, second = (
         tf.saved_model.load(str(model))
-        .signatures[features.PREDICT_IMAGE](films)[features.PROBABILITY]
+        .signatures[names.PREDICT_IMAGE](films)[names.PROBABILITY]
         .numpy()
         for model in (one, other)
     )

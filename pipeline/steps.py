@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfx.components.evaluator.component import Evaluator
@@ -12,18 +12,21 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
-from components.data_gate import DataGate, Limits
-from components.pusher import AtomicPusher
-from components.reporter import Reporter
-from components.serving_check import ServingCheck
-from components.stress_test import StressTest
-from components.xray_example_gen import XrayExampleGen
-from pipeline import data_shift, evaluation, features
+from components.data_gate.component import DataGate, Limits
+from components.evaluator.config import eval_config
+from components.ingest.component import XrayExampleGen
+from components.names import TEST
+from components.pusher.component import AtomicPusher
+from components.reporter.component import Reporter
+from components.reporter.page import TEMPLATES
+from components.serving_check.component import ServingCheck
+from components.settings import plain
+from components.stress.component import StressTest
+from pipeline import shifts
 from pipeline.code_version import code_version
-from pipeline.config import Config, as_dict
+from pipeline.config import Config
 
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
-REPORT_TEMPLATES = Path(__file__).parent / "templates" / "report"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Data:
     schema: ImportSchemaGen
     statistics: StatisticsGen
     validator: ExampleValidator
-    shifts: tuple[BaseNode, ...]
-    gate: DataGate
+    comparisons: tuple[BaseNode, ...]
+    gate: BaseNode
     fingerprint: str
 
     @property
@@ -46,7 +49,7 @@ class Data:
     @property
     def nodes(self) -> list[BaseNode]:
         """For the pipeline's list of components."""
-        checks = (self.statistics, self.validator, *self.shifts, self.gate)
+        checks = (self.statistics, self.validator, *self.comparisons, self.gate)
         return [self.ingest, self.schema, *checks]
 
 
@@ -64,10 +67,10 @@ def data(
     """
     ingest = XrayExampleGen(
         input_base=data_root,
-        data_config=json.dumps(as_dict(config.data)),
+        data_config=json.dumps(plain(config.data)),
         seed=config.seed,
         fingerprint=fingerprint,
-        code_version=code_version("components.xray_example_gen"),
+        code_version=code_version("components.ingest.component"),
     )
     schema = ImportSchemaGen(schema_file=schema_file)
     # With the schema, the images' bytes are not counted as if they were words.
@@ -76,23 +79,22 @@ def data(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
     found = statistics.outputs["statistics"]
-    test_shift = data_shift.of_test(found, config.shift)
-    shifts: list[BaseNode] = [test_shift]
+    test_shift = shifts.of_test(found, config.shift)
+    comparisons: list[BaseNode] = [test_shift]
     if last_run:
         before = last_run(found)
-        since = data_shift.since_last_run(found, before.outputs[data_shift.BEFORE], config.shift)
-        shifts += [before, since]
+        since = shifts.since_last_run(found, before.outputs[shifts.BEFORE], config.shift)
+        comparisons += [before, since]
+    limits = Limits(config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound)
     gate = DataGate(
         statistics=found,
         anomalies=validator.outputs["anomalies"],
         test_shift=test_shift.outputs["anomalies"],
-        data_shift=shifts[-1].outputs["anomalies"] if last_run else None,
-        limits=Limits(
-            config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound
-        ),
-        code_version=code_version("components.data_gate"),
+        **({"data_shift": comparisons[-1].outputs["anomalies"]} if last_run else {}),
+        limits=json.dumps(asdict(limits)),
+        code_version=code_version("components.data_gate.component"),
     )
-    return Data(ingest, schema, statistics, validator, tuple(shifts), gate, fingerprint)
+    return Data(ingest, schema, statistics, validator, tuple(comparisons), gate, fingerprint)
 
 
 def release(
@@ -108,16 +110,16 @@ def release(
     """
     evaluator = Evaluator(
         examples=checked.examples,
-        example_splits=[features.TEST],
+        example_splits=[TEST],
         model=model,
         baseline_model=baseline.outputs["model"] if baseline else None,
-        eval_config=evaluation.eval_config(config.gate),
+        eval_config=eval_config(config.gate, code_version("components.evaluator.config")),
     )
     serving_check = ServingCheck(
         model=model,
         examples=checked.examples,
-        split=features.TEST,
-        code_version=code_version("components.serving_check", "serving.__main__"),
+        split=TEST,
+        code_version=code_version("components.serving_check.component", "serving.__main__"),
     )
     serving_check.add_upstream_node(evaluator)
     pusher = AtomicPusher(
@@ -130,7 +132,6 @@ def release(
     stress_test = StressTest(
         model=model,
         examples=checked.examples,
-        test_fn="pipeline.report.stress.run",
         settings=json.dumps(
             {
                 "robustness_films": config.report.robustness_films,
@@ -138,17 +139,16 @@ def release(
                 "seed": config.seed,
             }
         ),
-        split=features.TEST,
-        code_version=code_version("components.stress_test", "pipeline.report.stress"),
+        split=TEST,
+        code_version=code_version("components.stress.component"),
     )
     # No fault of what follows may hold a blessed model back.
     stress_test.add_upstream_node(pusher)
     reporter = Reporter(
-        report_fn="pipeline.report.page.write",
-        config=json.dumps(as_dict(config)),
+        config=json.dumps(plain(config)),
         data_version=checked.fingerprint,
         code_version=code_version(
-            "components.reporter", "pipeline.report.page", files=sorted(REPORT_TEMPLATES.iterdir())
+            "components.reporter.component", files=sorted(TEMPLATES.iterdir())
         ),
         examples=checked.examples,
         ingest_report=checked.ingest.outputs["ingest_report"],

@@ -12,9 +12,9 @@ PACKAGES = ("client", "components", "kubeflow", "pipeline", "serving")
 MAY_IMPORT = {
     "client": {"client"},
     "serving": {"serving"},
-    "components": {"components", "client", "pipeline"},
-    "pipeline": {"pipeline", "components", "client"},
-    "kubeflow": {"kubeflow", "pipeline"},
+    "components": {"components", "client"},
+    "pipeline": {"pipeline", "components", "client", "serving"},
+    "kubeflow": {"kubeflow", "pipeline", "client"},
 }
 
 

@@ -11,20 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.ablation.films import SEED, Film
+from components import names
 from components.augmenter.plan import is_drawn, make_plan, number_repeats
 from components.augmenter.shards import Augmentation
-from pipeline import (
-    feature_cache,
-    features,
-    fitting,
-    imaging,
-    model,
-    operating_point,
-    precision,
-    weights,
-)
-from pipeline.augmentation import image_seed
-from pipeline.config import Config, ImageConfig
+from components.image.augment import image_seed
+from components.image.prepare import prepare as prepare_image
+from components.image.settings import ImageConfig
+from components.model import imagenet, operating_point
+from components.model import network as model
+from components.statistics import area_under_roc
+from components.trainer import feature_cache, precision
+from components.trainer import fit as fitting
+from pipeline.config import Config
 
 _SPECIFICITY = 0.9
 
@@ -58,7 +56,7 @@ def run(
     rows that prepare the films alike share their features.
     """
     fitted = precision.resolve(config.train)
-    start = weights.load(config.model.weights, width=config.model.width, seed=seed)
+    start = imagenet.load(config.model.weights, width=config.model.width, seed=seed)
     network = model.build(config.image.size, config.model, start, seed)
     prepare = _preparer(config.image)
 
@@ -105,7 +103,7 @@ def measure(probability: np.ndarray, labels: np.ndarray, threshold: float) -> Sc
     bins = np.array_split(np.argsort(probability), 10)
     gaps = [abs(probability[rows].mean() - labels[rows].mean()) * len(rows) for rows in bins]
     return Score(
-        auc=operating_point.area_under_roc(probability, labels),
+        auc=area_under_roc(probability, labels),
         sensitivity_at_90=float((sick > cut).mean()),
         sensitivity=float((sick >= np.float32(threshold)).mean()),
         specificity=float((normal < np.float32(threshold)).mean()),
@@ -115,7 +113,7 @@ def measure(probability: np.ndarray, labels: np.ndarray, threshold: float) -> Sc
 
 def _preparer(config: ImageConfig) -> Callable[[list[Film]], list[tuple[bytes, int]]]:
     def prepared(image_bytes: tf.Tensor) -> tf.Tensor:
-        return tf.io.encode_png(imaging.prepare(image_bytes, config)[..., None])
+        return tf.io.encode_png(prepare_image(image_bytes, config)[..., None])
 
     def prepare(films: list[Film]) -> list[tuple[bytes, int]]:
         pngs = (
@@ -151,8 +149,8 @@ def _augmented(
 def _example(image_png: bytes, label: int) -> bytes:
     values = tf.train.Features(
         feature={
-            features.IMAGE_PNG: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image_png])),
-            features.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            names.IMAGE_PNG: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image_png])),
+            names.LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
         }
     )
     return tf.train.Example(features=values).SerializeToString()

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.ablation import looks
-from components.xray_example_gen import listing, patients, splitting
+from components.ingest import listing, patients, splitting
 
 SEED = 20
 # Of normal and sick films. Training keeps the public set's imbalance; the others need both alike.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.intervals import newcombe
+from components.statistics import newcombe
 
 DOCUMENT = Path("docs/ablation.md")
 _HEAD = (

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline import weights
-from pipeline.features import CLASSES
+from components.model import imagenet
+from components.names import CLASSES
 
 _SIZE, _BATCH = 224, 32
 
@@ -67,10 +67,10 @@ def films(folder: Path, shuffle: bool = False) -> tf.data.Dataset:
 def vgg16(augment: bool) -> keras.Model:
     """ImageNet's weights, frozen to block 4; the same head and optimizer as the product's."""
     base = keras.applications.VGG16(include_top=False, weights=None)
-    imagenet = weights.load().arrays
+    weights = imagenet.load().arrays
     for layer in base.layers:
         if layer.weights:
-            layer.set_weights([imagenet[f"{layer.name}/{part}"] for part in ("kernel", "bias")])
+            layer.set_weights([weights[f"{layer.name}/{part}"] for part in ("kernel", "bias")])
         layer.trainable = layer.name.startswith("block5")
     changes = [
         keras.layers.RandomRotation(10 / 360, fill_mode="reflect"),

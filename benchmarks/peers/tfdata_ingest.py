@@ -12,9 +12,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from pipeline import imaging
-from pipeline.augmentation import augment
-from pipeline.config import AugmentConfig, ImageConfig
+from components.image import prepare
+from components.image.augment import augment
+from components.image.settings import AugmentConfig, ImageConfig
 
 _BATCH = 64
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 def read(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     content = tf.io.read_file(path)
-    return content, imaging.prepare(content, ImageConfig())
+    return content, prepare.prepare(content, ImageConfig())
 
 
 def png(image: tf.Tensor) -> bytes:

@@ -5,8 +5,8 @@ import logging
 import signal
 import sys
 
-FAILED = 1
-USAGE_ERROR = 2
+from client.exit_codes import DONE, FAILED, USAGE
+
 _CONNECTIONS = 128  # each may hold one upload in memory; a browser keeps up to six idle
 _IDLE_SECONDS = 15
 _THREADS = 8
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         client = connect(args)
     except (OSError, ValueError) as error:
-        return _complain(str(error), USAGE_ERROR)
+        return _complain(str(error), USAGE)
     with client:
         try:
             server = waitress.create_server(
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"The page is on http://{args.host}:{args.port}; Ctrl-C ends it.", flush=True)
         server.run()  # returns on an interrupt
         server.close()
-    return 0
+    return DONE
 
 
 def _complain(message: str, code: int) -> int:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import apache_beam as beam
 import tensorflow as tf
 
+from components import names
 from components.augmenter.plan import number_repeats
-from pipeline import features
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def _identity(label: int, image_png: bytes) -> str:
 def _label_and_image(serialized: bytes) -> tuple[int, bytes]:
     values = tf.train.Example.FromString(serialized).features.feature
     return (
-        values[features.LABEL].int64_list.value[0],
-        values[features.IMAGE_PNG].bytes_list.value[0],
+        values[names.LABEL].int64_list.value[0],
+        values[names.IMAGE_PNG].bytes_list.value[0],
     )

@@ -10,11 +10,11 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
+from components import names
 from components.augmenter import parts
 from components.augmenter.plan import Plan, is_drawn
-from pipeline import features
-from pipeline.augmentation import augment, image_seed
-from pipeline.config import AugmentConfig, ImageConfig
+from components.image.augment import augment, image_seed
+from components.image.settings import AugmentConfig, ImageConfig
 
 _BATCH = 64
 
@@ -104,5 +104,5 @@ def _place(key: str, copy: int) -> str:
 def _with_image(serialized: bytes, image: np.ndarray) -> bytes:
     example = tf.train.Example.FromString(serialized)
     image_png = tf.io.encode_png(image[..., None]).numpy()
-    example.features.feature[features.IMAGE_PNG].bytes_list.value[0] = image_png
+    example.features.feature[names.IMAGE_PNG].bytes_list.value[0] = image_png
     return example.SerializeToString(deterministic=True)

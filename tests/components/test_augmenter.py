@@ -13,10 +13,12 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, channel_utils
 from tfx.types.standard_artifacts import Examples
 
-from components.augmenter import Augmenter, ContactSheet, executor
+from components import names
+from components.augmenter import component
+from components.augmenter.component import Augmenter, ContactSheet
 from components.augmenter.plan import make_plan
-from pipeline import features
-from pipeline.config import AugmentConfig, ImageConfig, as_dict
+from components.image.settings import AugmentConfig, ImageConfig
+from components.settings import plain
 
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 NORMAL, PNEUMONIA = 0, 1
@@ -26,9 +28,9 @@ def row(number: int, label: int) -> bytes:
     pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 1), dtype=np.uint8)
     example = tf.train.Example()
     values = example.features.feature
-    values[features.IMAGE_PNG].bytes_list.value.append(tf.io.encode_png(pixels).numpy())
-    values[features.LABEL].int64_list.value.append(label)
-    values[features.SOURCE].bytes_list.value.append(f"film {number}".encode())
+    values[names.IMAGE_PNG].bytes_list.value.append(tf.io.encode_png(pixels).numpy())
+    values[names.LABEL].int64_list.value.append(label)
+    values[names.SOURCE].bytes_list.value.append(f"film {number}".encode())
     return example.SerializeToString(deterministic=True)
 
 
@@ -52,9 +54,9 @@ def read(folder: Path) -> list[bytes]:
 def values(serialized: bytes) -> tuple[str, int, bytes]:
     found = tf.train.Example.FromString(serialized).features.feature
     return (
-        found[features.SOURCE].bytes_list.value[0].decode(),
-        found[features.LABEL].int64_list.value[0],
-        found[features.IMAGE_PNG].bytes_list.value[0],
+        found[names.SOURCE].bytes_list.value[0].decode(),
+        found[names.LABEL].int64_list.value[0],
+        found[names.IMAGE_PNG].bytes_list.value[0],
     )
 
 
@@ -69,18 +71,20 @@ def augment(
     """Runs the executor; the folder then holds Split-train and Split-val, and sheets."""
     examples, augmented, sheet = Examples(), Examples(), ContactSheet()
     examples.uri, augmented.uri, sheet.uri = (str(folder / name) for name in ("in", "out", "png"))
-    examples.split_names = artifact_utils.encode_split_names([features.TRAIN, features.VAL])
+    examples.split_names = artifact_utils.encode_split_names([names.TRAIN, names.VAL])
     for number, rows in enumerate(files):
         write(folder / "in" / "Split-train" / f"transformed_examples-{number}.gz", rows)
     write(folder / "in" / "Split-val" / "transformed_examples-0.gz", ROWS[5:9])
     (folder / "out").mkdir()
     (folder / "png").mkdir()
-    executor.Executor(BaseBeamExecutor.Context(beam_pipeline_args=[*beam_args])).Do(
+    Augmenter.EXECUTOR_SPEC.executor_class(
+        BaseBeamExecutor.Context(beam_pipeline_args=[*beam_args])
+    ).Do(
         {"examples": [examples]},
         {"augmented_examples": [augmented], "contact_sheet": [sheet]},
         {
-            "augment_config": json.dumps(as_dict(AugmentConfig(originals=originals, **config))),
-            "image_config": json.dumps(as_dict(ImageConfig())),
+            "augment_config": json.dumps(plain(AugmentConfig(originals=originals, **config))),
+            "image_config": json.dumps(plain(ImageConfig())),
             "seed": seed,
             "code_version": "1",
         },
@@ -133,7 +137,7 @@ def test_both_contact_sheets_are_pictures(output: Path) -> None:
 @pytest.fixture
 def no_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes most of the time of a run this small."""
-    monkeypatch.setattr(executor.sheets, "write", lambda *_: None)
+    monkeypatch.setattr(component.sheets, "write", lambda *_: None)
 
 
 @pytest.mark.usefixtures("no_sheets")
@@ -146,7 +150,7 @@ def test_order_and_files_of_the_input_do_not_matter(output: Path, tmp_path: Path
 def test_the_number_of_parts_decides_the_order_only(
     output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "_PART_BYTES", 8_000)
+    monkeypatch.setattr(component, "_PART_BYTES", 8_000)
     again = augment(tmp_path, [ROWS])
     assert len(list((again / "Split-train").iterdir())) > 1
     assert sorted(read(again / "Split-train")) == sorted(read(output / "Split-train"))

@@ -19,13 +19,21 @@ from tfx.types.standard_artifacts import (
     Schema,
 )
 
-from components import data_gate, shift_validator
-from components.data_gate import DataError, DataGate, DataSummary, Limits, SplitSummary, check
-from pipeline import data_shift, features
-from pipeline.config import ShiftConfig
+from components import names
+from components.data_gate import component, shift
+from components.data_gate.component import (
+    DataError,
+    DataGate,
+    DataSummary,
+    Limits,
+    SplitSummary,
+    check,
+)
+from components.data_gate.settings import ShiftConfig
+from pipeline import shifts, steps
 
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
-SCHEMA = Path(features.__file__).with_name("schema.pbtxt")
+SCHEMA = steps.SCHEMA
 SOUND = {
     "train": [("a", 0), ("a", 0), ("b", 1)],
     "val": [("c", 0), ("d", 1)],
@@ -36,12 +44,12 @@ SOUND = {
 def raw(patient: str, label: int, **changes: bytes) -> bytes:
     example = tf.train.Example()
     values = example.features.feature
-    for name in (features.FILENAME, features.SHA256, features.SIZE_CLASS, features.SOURCE):
+    for name in (names.FILENAME, names.SHA256, names.SIZE_CLASS, names.SOURCE):
         values[name].bytes_list.value.append(b"x")
-    values[features.IMAGE].bytes_list.value.append(b"\xff\xd8 not looked into")
-    values[features.ETIOLOGY].bytes_list.value.append((b"normal", b"virus")[label % 2])
-    values[features.PATIENT_ID].bytes_list.value.append(patient.encode())
-    for name, value in ((features.HEIGHT, 2), (features.WIDTH, 3), (features.LABEL, label)):
+    values[names.IMAGE].bytes_list.value.append(b"\xff\xd8 not looked into")
+    values[names.ETIOLOGY].bytes_list.value.append((b"normal", b"virus")[label % 2])
+    values[names.PATIENT_ID].bytes_list.value.append(patient.encode())
+    for name, value in ((names.HEIGHT, 2), (names.WIDTH, 3), (names.LABEL, label)):
         values[name].int64_list.value.append(value)
     for name, change in changes.items():
         values[name].bytes_list.value[:] = [change]
@@ -69,25 +77,28 @@ def run(folder: Path, splits: dict[str, list[bytes]], as_text: bool = False) -> 
     example_validator.Executor().Do(
         {"statistics": [statistics], "schema": [schema]}, {"anomalies": [anomalies]}, {}
     )
-    config = data_shift.limits(ShiftConfig(warn=0.3))
+    config = shifts.limits(ShiftConfig(warn=0.3))
     if as_text:  # as Kubeflow's launcher hands it over
         config = json_format.MessageToJson(config)
-    shift = ExampleAnomalies()
-    shift.uri = str(folder / "shift")
-    shift_validator.Executor().Do(
+    found = ExampleAnomalies()
+    found.uri = str(folder / "shift")
+    shift.Executor().Do(
         {"statistics": [statistics], "baseline_statistics": [statistics]},
-        {"anomalies": [shift]},
+        {"anomalies": [found]},
         {
             "distribution_validator_config": config,
             "include_split_pairs": '[["test", "train"]]',
         },
     )
-    data_gate.Executor().Do(
-        {"statistics": [statistics], "anomalies": [anomalies], "test_shift": [shift]},
-        {"data_summary": [summary]},
-        {"limits": json.dumps({"stop_label": 0.3})},
+    DataGate.test_call(
+        statistics=statistics,
+        anomalies=anomalies,
+        test_shift=found,
+        data_summary=summary,
+        limits=json.dumps({"stop_label": 0.3}),
+        code_version="",
     )
-    return Path(summary.uri, data_gate.SUMMARY_FILE)
+    return Path(summary.uri, component.SUMMARY_FILE)
 
 
 def rows(splits: dict[str, list[tuple[str, int]]]) -> dict[str, list[bytes]]:
@@ -107,7 +118,7 @@ def test_sound_data_passes_and_is_summed_up(tmp_path: Path) -> None:
 
 
 def test_everything_wrong_is_said_in_one_line_and_nothing_is_written(tmp_path: Path) -> None:
-    stranger = tf.train.Example.FromString(raw("h", 2, **{features.ETIOLOGY: b"fungus"}))
+    stranger = tf.train.Example.FromString(raw("h", 2, **{names.ETIOLOGY: b"fungus"}))
     stranger.features.feature["age"].int64_list.value.append(3)
     train = [*rows(SOUND)["train"], stranger.SerializeToString()]
     with pytest.raises(DataError) as refusal:
@@ -134,13 +145,13 @@ def test_warnings_are_listed_and_stop_nothing() -> None:
     found.anomaly_info["source"].severity = anomalies_pb2.AnomalyInfo.WARNING
     found.anomaly_info["source"].description = "rarely\nfilled in"
     sound = SplitSummary(examples=2, patients=2, classes={"NORMAL": 1, "PNEUMONIA": 1})
-    warnings = check(dict.fromkeys(features.SPLITS, sound), {"train": found})
+    warnings = check(dict.fromkeys(names.SPLITS, sound), {"train": found})
     assert warnings == ["split 'train', feature 'source': rarely filled in"]
 
 
 def test_a_test_split_of_another_kind_is_a_warning(tmp_path: Path) -> None:
     train = [raw(str(number), number % 2) for number in range(20)]
-    test = [raw(str(number), number % 2, **{features.SOURCE: b"dicom"}) for number in range(20)]
+    test = [raw(str(number), number % 2, **{names.SOURCE: b"dicom"}) for number in range(20)]
     splits = {"train": train, "val": train, "test": test}
     summary = json.loads(run(tmp_path, splits, as_text=True).read_text())
     (warning,) = summary["warnings"]
@@ -156,7 +167,7 @@ def test_mixed_up_labels_stop_the_run(tmp_path: Path) -> None:
 
 def test_a_bound_out_of_reach_stops_the_run_before_it_trains() -> None:
     few = SplitSummary(examples=40, patients=40, classes={"NORMAL": 20, "PNEUMONIA": 20})
-    splits = dict.fromkeys(features.SPLITS, few)
+    splits = dict.fromkeys(names.SPLITS, few)
     with pytest.raises(DataError, match=r"20 PNEUMONIA.* bound of 0.84.*asks for 0.90; add"):
         check(splits, {}, limits=Limits(recall_lower_bound=0.9))
     assert check(splits, {}, limits=Limits(recall_lower_bound=0.83)) == []

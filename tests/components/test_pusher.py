@@ -8,8 +8,8 @@ from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import Channel, standard_artifacts
 from tfx.types.artifact import Artifact
 
-from components import versions
-from components.pusher import AtomicPusher, Executor
+from components.pusher import versions
+from components.pusher.component import AtomicPusher, Executor
 
 
 class Push:

@@ -7,12 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 import tensorflow as tf
-from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.artifact import Artifact
 
-from components.serving_check import Executor
-from pipeline import features
+from components import names
+from components.serving_check.component import ServingCheck
 from tests.pipeline.gate_harness import artifact_at, cases, write_examples, write_model
 
 
@@ -29,13 +28,12 @@ def try_model(folder: Path) -> tuple[Artifact, dict]:
     examples = artifact_at(standard_artifacts.Examples, folder / "examples")
     examples.split_names = artifact_utils.encode_split_names(["test"])
     blessing = artifact_at(standard_artifacts.InfraBlessing, folder / "infra")
-    Executor(BaseExecutor.Context(tmp_dir=str(folder), unique_id="1")).Do(
-        {
-            "model": [artifact_at(standard_artifacts.Model, folder / "model")],
-            "examples": [examples],
-        },
-        {"infra_blessing": [blessing]},
-        {"split": "test", "count": 6, "code_version": ""},
+    ServingCheck.test_call(
+        model=artifact_at(standard_artifacts.Model, folder / "model"),
+        examples=examples,
+        infra_blessing=blessing,
+        code_version="",
+        count=6,
     )
     return blessing, json.loads((folder / "infra" / "serving_check.json").read_text())
 
@@ -52,7 +50,7 @@ def test_a_model_that_answers_as_evaluated_is_blessed(
     assert findings["ok"], findings
     assert findings["examples"] == 6
     assert findings["largest_difference"] <= 1e-5
-    assert set(findings["latency_ms"]) == {features.PREDICT_IMAGE, features.CAM}
+    assert set(findings["latency_ms"]) == {names.PREDICT_IMAGE, names.CAM}
 
 
 def test_a_signature_that_answers_otherwise_withholds_the_blessing(tmp_path: Path) -> None:
@@ -88,9 +86,9 @@ def test_a_model_without_maps_withholds_the_blessing(tmp_path: Path) -> None:
         def __call__(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
             half = tf.fill([tf.size(rows)], 0.5)
             return {
-                features.PROBABILITY: half,
-                features.THRESHOLD: half,
-                features.LABEL: tf.ones([tf.size(rows)], tf.int64),
+                names.PROBABILITY: half,
+                names.THRESHOLD: half,
+                names.LABEL: tf.ones([tf.size(rows)], tf.int64),
             }
 
     module = NoMaps()
@@ -101,9 +99,9 @@ def test_a_model_without_maps_withholds_the_blessing(tmp_path: Path) -> None:
         module,
         str(tmp_path / "model" / "Format-Serving"),
         signatures={
-            features.SERVING_DEFAULT: by_example.get_concrete_function(examples=strings),
-            features.PREDICT_IMAGE: by_image.get_concrete_function(image_bytes=strings),
-            features.CAM: by_image.get_concrete_function(image_bytes=strings),
+            names.SERVING_DEFAULT: by_example.get_concrete_function(examples=strings),
+            names.PREDICT_IMAGE: by_image.get_concrete_function(image_bytes=strings),
+            names.CAM: by_image.get_concrete_function(image_bytes=strings),
         },
     )
     blessing, findings = try_model(tmp_path)

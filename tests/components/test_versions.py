@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components import versions
-from components.versions import Model, PublishError, Record
+from components.pusher import versions
+from components.pusher.versions import Model, PublishError, Record
 
 OF = Record(model=Model(uri="/artifacts/model/7", sha256="ab"), baseline=None)
 

@@ -12,8 +12,8 @@ from tfx.components.statistics_gen import executor as statistics_gen
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types.standard_artifacts import Examples, ExampleStatistics
 
-from pipeline import features
-from pipeline.beam import beam_args
+from components import names
+from pipeline.beam.arguments import beam_args
 from pipeline.config import BeamConfig
 from tests.components import xray_sets
 from tests.ports import free_port
@@ -72,13 +72,13 @@ def test_ingestion_and_statistics_equal_the_direct_runners(
     films = xray_sets.write(tmp_path / "films", xray_sets.both_classes())
     here = xray_sets.ingest(films, tmp_path / "here")
     there = xray_sets.ingest(films, tmp_path / "there", beam_args=portable)
-    drawn = {features.PATIENT_ID: b""}  # anew in every run
+    drawn = {names.PATIENT_ID: b""}  # anew in every run
 
     def known(ingested: xray_sets.Ingested) -> dict[str, dict[str, object]]:
         return {name: film | drawn for name, film in ingested.by_name().items()}
 
     assert known(there) == known(here)
-    assert sum(len(there.films(split)) for split in features.SPLITS) == 40
+    assert sum(len(there.films(split)) for split in names.SPLITS) == 40
     direct = beam_args(BeamConfig())
     assert statistics(here.examples, tmp_path / "local", direct) == statistics(
         here.examples, tmp_path / "remote", portable

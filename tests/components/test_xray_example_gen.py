@@ -16,17 +16,11 @@ from tfx.orchestration.metadata import Metadata, sqlite_metadata_connection_conf
 from tfx.orchestration.pipeline import Pipeline
 
 from client import images
-from components.xray_example_gen import (
-    IngestError,
-    XrayExampleGen,
-    executor,
-    fingerprint,
-    passes,
-    report,
-    work_lists,
-)
-from pipeline import features
-from pipeline.beam import beam_args
+from components import names
+from components.ingest import component, passes, report, work_lists
+from components.ingest.component import XrayExampleGen
+from components.ingest.listing import IngestError, fingerprint
+from pipeline.beam.arguments import beam_args
 from pipeline.config import BeamConfig
 from tests.client.image_files import PATIENT_ID, dicom, encoded, grey, pixels
 from tests.components import hostile_set
@@ -42,7 +36,7 @@ def test_the_ledger_adds_up(hostile):
     assert (result.written, result.rejected) == (written, rejected)
     assert result.duplicates == len(hostile_set.DUPLICATES)
     assert result.test_duplicates == 1
-    for split in features.SPLITS:
+    for split in names.SPLITS:
         assert len(hostile.films(split)) == result.splits[split]["films"]
 
 
@@ -53,7 +47,7 @@ def test_each_reject_is_named_with_its_reason(hostile):
 
 
 def test_ingest_and_client_give_the_model_the_same_bytes(hostile, hostile_folder):
-    written = {film[features.SHA256]: film[features.IMAGE] for film in hostile.by_name().values()}
+    written = {film[names.SHA256]: film[names.IMAGE] for film in hostile.by_name().values()}
     for name in hostile_set.SOUND:
         xray = images.read(hostile_folder / name)
         assert written[xray.sha256.encode()] == xray.data
@@ -61,9 +55,9 @@ def test_ingest_and_client_give_the_model_the_same_bytes(hostile, hostile_folder
 
 def test_tensorflow_reads_of_every_film_what_pillow_reads(hostile):
     for name, film in hostile.by_name().items():
-        data = film[features.IMAGE]
+        data = film[names.IMAGE]
         decoded = tf.io.decode_image(data, expand_animations=False).numpy().squeeze()
-        assert decoded.shape[:2] == (film[features.HEIGHT], film[features.WIDTH])
+        assert decoded.shape[:2] == (film[names.HEIGHT], film[names.WIDTH])
         if data.startswith(b"\x89PNG"):
             np.testing.assert_array_equal(decoded, pixels(data), err_msg=name)
         else:  # libjpeg's inverse transforms differ in their rounding
@@ -103,8 +97,7 @@ def test_of_a_dicoms_patient_nothing_is_left(hostile, hostile_log):
 
 def patients_by_split(result) -> dict[str, set[bytes]]:
     return {
-        split: {film[features.PATIENT_ID] for film in result.films(split)}
-        for split in features.SPLITS
+        split: {film[names.PATIENT_ID] for film in result.films(split)} for split in names.SPLITS
     }
 
 
@@ -150,8 +143,8 @@ def test_without_a_test_folder_a_share_of_patients_is_held_out(tmp_path):
 def test_a_split_without_films_is_there_and_empty(tmp_path):
     files = {f"test/{name}": content for name, content in both_classes(3).items()}
     result = ingest(write(tmp_path / "set", files), tmp_path / "out")
-    assert [len(result.films(split)) for split in features.SPLITS] == [0, 0, 6]
-    assert [len(result.files(split)) for split in features.SPLITS] == [1, 1, 1]
+    assert [len(result.films(split)) for split in names.SPLITS] == [0, 0, 6]
+    assert [len(result.files(split)) for split in names.SPLITS] == [1, 1, 1]
 
 
 def test_the_same_files_and_seed_give_the_same_bytes_wherever_they_lie(tmp_path):
@@ -159,7 +152,7 @@ def test_the_same_files_and_seed_give_the_same_bytes_wherever_they_lie(tmp_path)
     first = ingest(write(tmp_path / "a", files), tmp_path / "out a")
     again = ingest(write(tmp_path / "b", dict(reversed(files.items()))), tmp_path / "out b")
     other = ingest(tmp_path / "a", tmp_path / "out c", seed=21)
-    for split in features.SPLITS:
+    for split in names.SPLITS:
         assert [path.name for path in first.files(split)] == [p.name for p in again.files(split)]
         for one, two in zip(first.files(split), again.files(split), strict=True):
             assert one.read_bytes() == two.read_bytes()
@@ -179,16 +172,16 @@ def test_the_features_are_those_of_the_contract(hostile):
     film = hostile.by_name()["TEST/pneumonia/person90_bacteria_1.jpeg"]
     content = hostile_set.SOUND["TEST/pneumonia/person90_bacteria_1.jpeg"]
     assert film == {
-        features.IMAGE: content,
-        features.FILENAME: b"TEST/pneumonia/person90_bacteria_1.jpeg",
-        features.SHA256: images.read(content).sha256.encode(),
-        features.HEIGHT: 64,
-        features.WIDTH: 64,
-        features.PATIENT_ID: b"person90_bacteria",
-        features.LABEL: 1,
-        features.ETIOLOGY: b"bacteria",
-        features.SIZE_CLASS: b"small",
-        features.SOURCE: b"jpeg",
+        names.IMAGE: content,
+        names.FILENAME: b"TEST/pneumonia/person90_bacteria_1.jpeg",
+        names.SHA256: images.read(content).sha256.encode(),
+        names.HEIGHT: 64,
+        names.WIDTH: 64,
+        names.PATIENT_ID: b"person90_bacteria",
+        names.LABEL: 1,
+        names.ETIOLOGY: b"bacteria",
+        names.SIZE_CLASS: b"small",
+        names.SOURCE: b"jpeg",
         "split": "test",
     }
 
@@ -211,8 +204,8 @@ def test_a_manifest_names_patients_across_formats(tmp_path):
     split_of = {name: film["split"] for name, film in result.by_name().items()}
     films_of = defaultdict(set)
     for name, film in result.by_name().items():
-        films_of[film[features.PATIENT_ID]].add(name)
-        assert film[features.SOURCE].startswith(b"ward ")
+        films_of[film[names.PATIENT_ID]].add(name)
+        assert film[names.SOURCE].startswith(b"ward ")
     assert set(map(len, films_of.values())) == {2}
     assert not any(b"secret" in patient for patient in films_of)
     assert not any("secret" in name.lower() for name in split_of)
@@ -230,11 +223,11 @@ def test_a_dicoms_own_patient_id_keeps_films_together_under_another_name(tmp_pat
     for number in range(10):
         one, two = (names[f"NORMAL/{number}-{film}.dcm"] for film in range(2))
         assert one["split"] == two["split"]
-        assert one[features.PATIENT_ID] == two[features.PATIENT_ID]
-        assert b"secret" not in one[features.PATIENT_ID]
+        assert one[names.PATIENT_ID] == two[names.PATIENT_ID]
+        assert b"secret" not in one[names.PATIENT_ID]
     again = ingest(tmp_path / "set", tmp_path / "again").by_name()
     assert {n: f["split"] for n, f in again.items()} == {n: f["split"] for n, f in names.items()}
-    hashed = features.PATIENT_ID
+    hashed = names.PATIENT_ID
     assert again["NORMAL/0-0.dcm"][hashed] != names["NORMAL/0-0.dcm"][hashed]  # another salt
 
 
@@ -252,7 +245,7 @@ def test_files_that_name_no_patient_are_patients_and_the_report_says_so(tmp_path
 def test_a_limit_reads_no_more_than_it_needs(tmp_path):
     result = ingest(write(tmp_path / "set", both_classes()), tmp_path / "out", limit_per_class=10)
     assert (result.report.seen, result.report.left_out) == (20, 20)
-    classes = Counter(film[features.LABEL] for film in result.by_name().values())
+    classes = Counter(film[names.LABEL] for film in result.by_name().values())
     assert classes == {0: 10, 1: 10}
 
 
@@ -285,14 +278,14 @@ def test_too_many_rejects_stop_the_run_before_anything_is_written(tmp_path):
 
 def test_a_file_that_changes_between_the_passes_is_noticed(tmp_path, monkeypatch):
     base = write(tmp_path / "set", both_classes())
-    decide = executor.ledger.decide
+    decide = component.ledger.decide
 
     def meanwhile(records, config):
         (base / "NORMAL/IM-0003-0001.jpeg").write_bytes(encoded(grey(seed=999), "JPEG"))
         (base / "PNEUMONIA/person4_virus_4.jpeg").unlink()
         return decide(records, config)
 
-    monkeypatch.setattr(executor.ledger, "decide", meanwhile)
+    monkeypatch.setattr(component.ledger, "decide", meanwhile)
     with pytest.raises(IngestError, match="2 files changed while they were read") as caught:
         ingest(base, tmp_path / "out")
     assert "\n" not in str(caught.value)

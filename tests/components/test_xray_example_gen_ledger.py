@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from components.xray_example_gen import IngestError, report
-from components.xray_example_gen.inspection import Record, size_class
-from components.xray_example_gen.ledger import Fate, decide
-from components.xray_example_gen.listing import Entry
-from components.xray_example_gen.near_duplicates import difference_hash, pairs
-from components.xray_example_gen.splitting import limit
-from pipeline.config import DataConfig
+from components.ingest import report
+from components.ingest.inspection import Record, size_class
+from components.ingest.ledger import Fate, decide
+from components.ingest.listing import Entry, IngestError
+from components.ingest.near_duplicates import difference_hash, pairs
+from components.ingest.settings import DataConfig
+from components.ingest.splitting import limit
+from pipeline.commands.tables import ledger_table
 from tests.client.image_files import encoded
 
 CONFIG = DataConfig(val_fraction=0.1, test_fraction=0.2)
@@ -258,7 +259,7 @@ def test_the_table_shows_every_count_and_note():
     records = [*crowd(), record("left [red]", "own", patient_from="file")]
     result = report.build(records, decide(records, CONFIG), left_out=1234)
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(report.ledger_table(result))
+    console.print(ledger_table(result))
     shown = console.export_text()
     for count in (result.seen, result.duplicates, result.rejected, *result.reasons.values()):
         assert f" {count:,} " in shown

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from components.xray_example_gen import IngestError, fingerprint, listing, patients
-from components.xray_example_gen.listing import Entry
+from components.ingest import listing, patients
+from components.ingest.listing import Entry, IngestError, fingerprint
 
 
 @pytest.fixture

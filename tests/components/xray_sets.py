@@ -13,9 +13,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
-from components.xray_example_gen import IngestReport, report
-from components.xray_example_gen.executor import Executor
-from pipeline import features
+from components import names
+from components.ingest import report
+from components.ingest.component import Executor, IngestReport
 from tests.client.image_files import encoded, grey
 
 
@@ -44,8 +44,8 @@ class Ingested:
 
     def by_name(self) -> dict[str, dict[str, Any]]:
         return {
-            os.fsdecode(film[features.FILENAME]): film | {"split": split}
-            for split in features.SPLITS
+            os.fsdecode(film[names.FILENAME]): film | {"split": split}
+            for split in names.SPLITS
             for film in self.films(split)
         }
 

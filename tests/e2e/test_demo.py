@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.synthesis import read_truth
+from pipeline.datasets.synthesis import read_truth
 from tests.e2e.conftest import DONE, ROOT, settings
 
 FEW_PICTURES = ("report.cam_films=2", "report.films_per_gallery=2")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import tensorflow as tf
 
-from pipeline import features
+from components import names
 from tests.e2e.conftest import ANY_MODEL, DONE, ROOT, Ended, Run, settings
 
 pytestmark = pytest.mark.distributed
@@ -40,9 +40,9 @@ def test_a_run_on_flink_ends_blessed_and_leaves_no_process(on_flink: Ended) -> N
 @pytest.mark.parametrize(
     ("output", "splits"),
     [
-        ("XrayExampleGen/examples", features.SPLITS),
-        ("Transform/transformed_examples", (features.TRAIN, features.VAL)),
-        ("Augmenter/augmented_examples", (features.TRAIN, features.VAL)),
+        ("XrayExampleGen/examples", names.SPLITS),
+        ("Transform/transformed_examples", (names.TRAIN, names.VAL)),
+        ("Augmenter/augmented_examples", (names.TRAIN, names.VAL)),
     ],
 )
 def test_the_records_equal_the_direct_runners(
@@ -106,6 +106,6 @@ def records(folder: Path) -> collections.Counter[bytes]:
     names = [str(path) for path in folder.iterdir()]
     for record in tf.data.TFRecordDataset(names, "GZIP").as_numpy_iterator():
         example = tf.train.Example.FromString(record)
-        example.features.feature.pop(features.PATIENT_ID, None)
+        example.features.feature.pop(names.PATIENT_ID, None)
         found[example.SerializeToString(deterministic=True)] += 1
     return found

@@ -10,7 +10,7 @@ import tensorflow_model_analysis as tfma
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
-from pipeline import lineage
+from pipeline.runs import lineage
 from tests.client.web.test_browser import CHROMIUM, DESKTOP, PHONE, QUIET
 from tests.e2e.conftest import REFUSED
 

@@ -10,7 +10,7 @@ import time
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline import lineage
+from pipeline.runs import lineage
 from tests.e2e.conftest import ANY_MODEL, DONE, NO_FLOORS, REFUSED, ROOT, TINY, settings
 
 FAILED, USAGE = 1, 2

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components import names
 from kubeflow import cluster as clusters
 from kubeflow import runner
 from pipeline import config as configuration
-from pipeline import features, local_runner, synthesis
-from pipeline.run_folder import RunFolder
+from pipeline import local_runner
+from pipeline.datasets import synthesis
+from pipeline.runs.folder import RunFolder
 from tests.kubeflow.launcher import Cluster, Task
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -109,7 +111,7 @@ def test_the_pushed_model_predicts_what_the_local_run_s_does(site, first, local)
     films = sorted(path for path in site.xrays.rglob("*.jp*g"))[:8]
     images = tf.constant([path.read_bytes() for path in films])
     ours, theirs = (
-        tf.saved_model.load(str(path)).signatures[features.PREDICT_IMAGE](image_bytes=images)
+        tf.saved_model.load(str(path)).signatures[names.PREDICT_IMAGE](image_bytes=images)
         for path in (version, local)
     )
     np.testing.assert_allclose(ours["probability"], theirs["probability"], atol=1e-5)

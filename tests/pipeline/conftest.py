@@ -11,7 +11,7 @@ from tests.pipeline.trainer_harness import Trained
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     import tensorflow as tf
 
-    from pipeline import training
+    from components.trainer.run import run_fn
     from tests.pipeline import trainer_harness as harness
 
     data = tmp_path_factory.mktemp("data")
@@ -20,7 +20,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     harness.write_transform(data / "transform")
     run = tmp_path_factory.mktemp("run")
     fn_args = harness.fn_args(data, run, run / "cache")
-    training.run_fn(fn_args)
+    run_fn(fn_args)
     model = Path(fn_args.serving_model_dir)
     loaded = tf.saved_model.load(str(model))
     return Trained(data, run / "cache", run / "logs", model, loaded)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tfx.types.artifact import Artifact
 
-from pipeline import features
+from components import names
 
 BEAM_ARGS = ["--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"]
 
@@ -38,11 +38,11 @@ def write_examples(folder: Path, rows: Iterable[Case]) -> None:
         for row in rows:
             example = tf.train.Example()
             values = example.features.feature
-            values[features.IMAGE].bytes_list.value.append(str(row.probability).encode())
-            values[features.LABEL].int64_list.value.append(row.label)
-            values[features.ETIOLOGY].bytes_list.value.append(row.etiology.encode())
-            values[features.SIZE_CLASS].bytes_list.value.append(b"small")
-            values[features.SOURCE].bytes_list.value.append(b"test")
+            values[names.IMAGE].bytes_list.value.append(str(row.probability).encode())
+            values[names.LABEL].int64_list.value.append(row.label)
+            values[names.ETIOLOGY].bytes_list.value.append(row.etiology.encode())
+            values[names.SIZE_CLASS].bytes_list.value.append(b"small")
+            values[names.SOURCE].bytes_list.value.append(b"test")
             writer.write(example.SerializeToString())
 
 
@@ -54,31 +54,29 @@ class ReadsProbability(tf.Module):
         self.threshold = tf.Variable(threshold)
         self.image_error = image_error
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.EXAMPLES)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)])
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = tf.io.parse_example(
-            examples, {features.IMAGE: tf.io.FixedLenFeature([], tf.string)}
-        )
-        return self._decide(tf.strings.to_number(parsed[features.IMAGE]))
+        parsed = tf.io.parse_example(examples, {names.IMAGE: tf.io.FixedLenFeature([], tf.string)})
+        return self._decide(tf.strings.to_number(parsed[names.IMAGE]))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=names.IMAGE_BYTES)])
     def predict_image(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._decide(tf.strings.to_number(image_bytes) + self.image_error)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.IMAGE_BYTES)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=names.IMAGE_BYTES)])
     def cam(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = tf.size(image_bytes)
         return {
             **self._decide(tf.strings.to_number(image_bytes)),
-            features.HEATMAP: tf.zeros([rows, 224, 224]),
-            features.OVERLAY: tf.fill([rows], tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))),
+            names.HEATMAP: tf.zeros([rows, 224, 224]),
+            names.OVERLAY: tf.fill([rows], tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))),
         }
 
     def _decide(self, probability: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
-            features.PROBABILITY: probability,
-            features.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
-            features.LABEL: tf.cast(probability >= self.threshold, tf.int64),
+            names.PROBABILITY: probability,
+            names.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
+            names.LABEL: tf.cast(probability >= self.threshold, tf.int64),
         }
 
 
@@ -88,7 +86,7 @@ def write_model(uri: Path, threshold: float = 0.5, image_error: float = 0.0) -> 
     folder = uri / "Format-Serving"
     signatures = {
         name: getattr(module, name)
-        for name in (features.SERVING_DEFAULT, features.PREDICT_IMAGE, features.CAM)
+        for name in (names.SERVING_DEFAULT, names.PREDICT_IMAGE, names.CAM)
     }
     tf.saved_model.save(module, str(folder), signatures=signatures)
     return folder

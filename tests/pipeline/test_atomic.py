@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.atomic import remove_parts, replacing
+from components.files import remove_parts, replacing
 
 
 def test_the_new_content_takes_the_old_ones_place(tmp_path: Path) -> None:

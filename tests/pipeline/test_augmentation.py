@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.augmentation import augment, image_seed
-from pipeline.config import AugmentConfig, ImageConfig, as_dict
+from components.image.augment import augment, image_seed
+from components.image.settings import AugmentConfig, ImageConfig
+from components.settings import plain
 
 SIZE = 48
-STRENGTHS = sorted(set(as_dict(AugmentConfig())) - {"balance", "originals", "versions"})
+STRENGTHS = sorted(set(plain(AugmentConfig())) - {"balance", "originals", "versions"})
 NOTHING = dict.fromkeys(STRENGTHS, 0.0)
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE), dtype=np.uint8)
 SEEDS = [image_seed(1, f"image {number}", 1) for number in range(5)]

@@ -11,14 +11,15 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
 
-from components import versions
-from components.pusher import AtomicPusher
-from components.serving_check import ServingCheck
-from pipeline import evaluation, lineage, promotion, verdict
-from pipeline.baseline import served_model_resolver
-from pipeline.config import GateConfig
-from pipeline.run_folder import RunFolder
-from pipeline.verdict import Verdict
+from components.evaluator import config
+from components.evaluator.settings import GateConfig
+from components.pusher import promotion, versions
+from components.pusher.component import AtomicPusher
+from components.serving_check.component import ServingCheck
+from pipeline.resolvers import served_model_resolver
+from pipeline.runs import lineage, verdict
+from pipeline.runs.folder import RunFolder
+from pipeline.runs.verdict import Verdict
 from tests.pipeline.gate_harness import BEAM_ARGS, Case, cases, write_examples, write_model
 
 GATE = GateConfig(recall=0.9, recall_lower_bound=0.8, precision=0.8, max_recall_drop=0.02)
@@ -58,7 +59,7 @@ class Runs:
             example_splits=["test"],
             model=model,
             baseline_model=resolver.outputs["model"],
-            eval_config=evaluation.eval_config(gate),
+            eval_config=config.eval_config(gate),
         )
         check = ServingCheck(model=model, examples=ingest.outputs["result"], code_version="1")
         pusher = AtomicPusher(

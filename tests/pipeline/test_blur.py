@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
-from pipeline.blur import gaussian
+from components.image.blur import gaussian
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 1.5, 8.0])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import cam_quality
+from components.stress import heat_maps
 
 SIDE = 112
 
@@ -40,33 +40,33 @@ def reads(heat: np.ndarray):
 
 
 def test_heat_in_the_lungs_is_not_flagged():
-    (place,) = cam_quality.place(INSIDE, LUNGS)
+    (place,) = heat_maps.place(INSIDE, LUNGS)
     assert place.lungs == pytest.approx(1)
     assert place.corners == 0
     assert not place.flagged
 
 
 def test_heat_on_a_marker_in_a_corner_is_flagged():
-    (place,) = cam_quality.place(CORNER, LUNGS)
+    (place,) = heat_maps.place(CORNER, LUNGS)
     assert (place.lungs, place.corners) == (0, pytest.approx(1))
     assert place.flagged
 
 
 def test_even_heat_is_what_chance_gives():
-    (place,) = cam_quality.place(np.ones_like(LUNGS), LUNGS)
+    (place,) = heat_maps.place(np.ones_like(LUNGS), LUNGS)
     assert place.lungs == pytest.approx(place.by_chance)
 
 
 def test_where_no_lungs_were_found_the_corners_alone_count():
     nowhere = np.ones_like(LUNGS)
-    (inside,), (corner,) = (cam_quality.place(heat, nowhere) for heat in (INSIDE, CORNER))
+    (inside,), (corner,) = (heat_maps.place(heat, nowhere) for heat in (INSIDE, CORNER))
     assert math.isnan(inside.lungs)
     assert not inside.flagged
     assert corner.flagged
 
 
 def test_a_map_without_heat_has_no_place():
-    assert cam_quality.place(np.zeros_like(LUNGS), LUNGS) == []
+    assert heat_maps.place(np.zeros_like(LUNGS), LUNGS) == []
 
 
 def bright_square() -> np.ndarray:
@@ -76,7 +76,7 @@ def bright_square() -> np.ndarray:
 
 
 def test_a_map_of_what_the_model_reads_is_faithful():
-    found = cam_quality.curves([bright_square()], INSIDE, reads(INSIDE), encode)
+    found = heat_maps.curves([bright_square()], INSIDE, reads(INSIDE), encode)
     assert found.is_faithful
     assert found.deletion[0] == pytest.approx(1)
     assert found.deletion[1] < 0.6  # the square is 3 % of the film
@@ -85,15 +85,15 @@ def test_a_map_of_what_the_model_reads_is_faithful():
 
 
 def test_a_map_of_another_place_is_not():
-    found = cam_quality.curves([bright_square()], CORNER, reads(INSIDE), encode)
+    found = heat_maps.curves([bright_square()], CORNER, reads(INSIDE), encode)
     last = heat_at(slice(80, 112), slice(80, 112))
     assert found.deletion[1] == pytest.approx(1)
-    assert not cam_quality.curves([bright_square()], last, reads(INSIDE), encode).is_faithful
+    assert not heat_maps.curves([bright_square()], last, reads(INSIDE), encode).is_faithful
 
 
 def test_likeness_tells_equal_maps_from_unrelated_ones():
     generator = np.random.default_rng(0)
     maps, others = generator.random((2, 6, 14, 14)).astype(np.float32)
-    assert cam_quality.likeness(maps, maps) == pytest.approx(1)
-    assert cam_quality.likeness(maps, -maps) == pytest.approx(1)
-    assert cam_quality.likeness(maps, others) < 0.2
+    assert heat_maps.likeness(maps, maps) == pytest.approx(1)
+    assert heat_maps.likeness(maps, -maps) == pytest.approx(1)
+    assert heat_maps.likeness(maps, others) < 0.2

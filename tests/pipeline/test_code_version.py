@@ -17,10 +17,13 @@ def test_an_edit_changes_the_version_of_those_that_import_it_and_of_no_other(tmp
         model="import tensorflow\n",
         imaging="X = 1\n",
     )
-    training, imaging = code_version("pipeline.training"), code_version("pipeline.imaging")
+    training, imaging = (
+        code_version("components.trainer.run"),
+        code_version("components.image.prepare"),
+    )
     (tmp_path / "pipeline" / "model.py").write_text("import tensorflow  # edited\n")
-    assert code_version("pipeline.training") != training
-    assert code_version("pipeline.imaging") == imaging
+    assert code_version("components.trainer.run") != training
+    assert code_version("components.image.prepare") == imaging
 
 
 def test_modules_that_import_each_other_are_no_trap(tmp_path, monkeypatch):

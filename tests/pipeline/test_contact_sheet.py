@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import contact_sheet
+from components.augmenter import sheets
 
 
 def image(level: int, size: int = 64) -> np.ndarray:
@@ -15,7 +15,7 @@ def image(level: int, size: int = 64) -> np.ndarray:
 
 def test_images_of_any_size_fill_their_cells_in_order() -> None:
     rows = [("NORMAL", [image(10), image(60, 300)]), ("PNEUMONIA", [image(110), image(160)])]
-    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet.draw("Title", ["a", "b"], rows))))
+    sheet = np.asarray(Image.open(io.BytesIO(sheets.draw("Title", ["a", "b"], rows))))
     areas = {level: np.argwhere(sheet == level) for level in (10, 60, 110, 160)}
     assert all(len(places) >= 224 * 224 for places in areas.values())
     middle = {level: places.mean(axis=0) for level, places in areas.items()}
@@ -25,4 +25,4 @@ def test_images_of_any_size_fill_their_cells_in_order() -> None:
 
 def test_a_row_must_fill_the_columns() -> None:
     with pytest.raises(ValueError, match="zip"):
-        contact_sheet.draw("Title", ["a", "b"], [("NORMAL", [image(1)])])
+        sheets.draw("Title", ["a", "b"], [("NORMAL", [image(1)])])

@@ -8,10 +8,10 @@ from PIL import Image, ImageFilter
 from rich.console import Console
 
 import cli
-from components.xray_example_gen.errors import IngestError
-from pipeline.data_check import check
-from pipeline.data_check_page import print_tables, write_page
-from pipeline.synthetic import files
+from components.ingest.listing import IngestError
+from pipeline.datasets.check import check
+from pipeline.datasets.check_page import print_tables, write_page
+from pipeline.datasets.synthetic import files
 
 
 def _film(seed):

@@ -11,10 +11,9 @@ import pytest
 from rich.console import Console
 
 import cli
-from pipeline import data_fetch
-from pipeline.data_fetch import FetchError, PublicSet, fetch
-from pipeline.download import DownloadError, download
-from pipeline.unpacking import UnpackError, unpack
+from pipeline.datasets.download import DownloadError, download
+from pipeline.datasets.fetch import PROVENANCE, FetchError, PublicSet, fetch
+from pipeline.datasets.unpack import UnpackError, unpack
 
 CONTENT = bytes(range(256)) * 1200 + b"the end"
 
@@ -317,7 +316,7 @@ def test_fetching_shows_the_licence_and_the_checksum_and_unpacks(site, public_se
     assert digest in shown
     assert (tmp_path / "set/test/NORMAL/b").read_bytes() == b"test/NORMAL/b"
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
-    provenance = json.loads((tmp_path / "set" / data_fetch.PROVENANCE).read_text())
+    provenance = json.loads((tmp_path / "set" / PROVENANCE).read_text())
     assert (provenance["sha256"], provenance["licence"]) == (digest, "CC BY 4.0")
 
 
@@ -351,7 +350,7 @@ def test_a_full_disk_keeps_the_archive_and_no_half_set(site, public_set, tmp_pat
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("pipeline.unpacking.shutil.copyfileobj", full)
+        patched.setattr("pipeline.datasets.unpack.shutil.copyfileobj", full)
         with pytest.raises(OSError, match="No space left"):
             fetch(public_set, tmp_path / "set", _console())
     assert [path.suffix for path in tmp_path.iterdir()] == [".zip"]

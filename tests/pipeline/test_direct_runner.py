@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.beam import beam_args
+from pipeline.beam.arguments import beam_args
 from pipeline.config import BeamConfig
 
 

@@ -11,9 +11,12 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
-from pipeline import evaluation, intervals, verdict, verdict_table
-from pipeline.config import GateConfig
-from pipeline.verdict import Evaluation, Verdict
+from components import statistics
+from components.evaluator import config, results
+from components.evaluator.results import Evaluation
+from components.evaluator.settings import GateConfig
+from pipeline.commands import tables
+from pipeline.runs.verdict import Verdict
 from tests.pipeline.gate_harness import (
     BEAM_ARGS,
     Case,
@@ -26,7 +29,7 @@ from tests.pipeline.gate_harness import (
 
 class Judged(NamedTuple):
     blessed: bool
-    evaluation: Evaluation
+    config: Evaluation
 
     @property
     def failed(self) -> list[str]:
@@ -63,13 +66,13 @@ def judge(
         inputs,
         outputs,
         {
-            "eval_config": proto_utils.proto_to_json(evaluation.eval_config(gate)),
+            "eval_config": proto_utils.proto_to_json(config.eval_config(gate)),
             "example_splits": json_utils.dumps(["test"]),
         },
     )
     return Judged(
         blessed=outputs["blessing"][0].get_int_custom_property("blessed") == 1,
-        evaluation=verdict.read_evaluation(folder / "evaluation"),
+        evaluation=results.read(folder / "evaluation").evaluation,
     )
 
 
@@ -84,7 +87,7 @@ def test_a_model_exactly_on_every_bound_is_blessed(tmp_path: Path) -> None:
     ]
     gate = GateConfig(
         recall=0.93,
-        recall_lower_bound=intervals.wilson(93, 100)[0],
+        recall_lower_bound=statistics.wilson(93, 100)[0],
         precision=0.93,
         max_recall_drop=0.02,
     )
@@ -153,14 +156,14 @@ def test_no_pneumonia_in_the_test_split_is_refused_and_shown(tmp_path: Path) -> 
         served=None,
         serving_dir=tmp_path,
     )
-    verdict_table.show(outcome, console)
+    tables.show(outcome, console)
     assert "recall could not be measured" in console.export_text()
     assert outcome.as_json()["evaluation"]["overall"]["recall"]["value"] is None
 
 
 def test_edited_metric_code_makes_another_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """TFX's cache key of Evaluator holds its configuration, not this project's code."""
-    before = evaluation.eval_config(GateConfig())
-    assert evaluation.eval_config(GateConfig()) == before
-    monkeypatch.setattr(evaluation, "code_version", lambda module: "edited")
-    assert evaluation.eval_config(GateConfig()) != before
+    before = config.eval_config(GateConfig())
+    assert config.eval_config(GateConfig()) == before
+    monkeypatch.setattr(config, "code_version", lambda module: "edited")
+    assert config.eval_config(GateConfig()) != before

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import familiarity
-from pipeline.familiarity import Familiarity
-from pipeline.feature_cache import Features
+from components.model import familiarity
+from components.model.familiarity import Familiarity
+from components.trainer.feature_cache import Features
 
 CHANNELS = 40
 
@@ -37,7 +37,7 @@ def films(count: int, seed: int) -> np.ndarray:
 
 @pytest.fixture
 def learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Familiarity:
-    monkeypatch.setattr("pipeline.feature_cache.SHARD", 1000)
+    monkeypatch.setattr("components.trainer.feature_cache.SHARD", 1000)
     return familiarity.fit(
         split(tmp_path / "train", films(300, 0)), split(tmp_path / "val", films(80, 1))
     )

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import feature_cache, model, weights
-from pipeline.config import ModelConfig
+from components.model import imagenet, network
+from components.model.settings import ModelConfig
+from components.trainer import feature_cache
 from tests.pipeline import trainer_harness as harness
 
 SEEDS = range(50)  # a hundred films: a full shard and a part
@@ -21,8 +22,8 @@ SEEDS = range(50)  # a hundred films: a full shard and a part
 
 @functools.cache
 def trunk(seed: int = 3) -> keras.Model:
-    arrays = weights.load("random", width=0.125, seed=seed)
-    return model.build(harness.SIZE, ModelConfig(weights="random", width=0.125), arrays).trunk
+    arrays = imagenet.load("random", width=0.125, seed=seed)
+    return network.build(harness.SIZE, ModelConfig(weights="random", width=0.125), arrays).trunk
 
 
 @pytest.fixture(scope="module")

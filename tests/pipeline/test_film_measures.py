@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from pipeline.film_measures import PROPERTIES, auc, compare, joint_auc, measure, verdict
+from components.statistics import area_under_roc as auc
+from pipeline.datasets.measures import PROPERTIES, compare, joint_auc, measure, verdict
 
 
 def _film(size=(300, 200), mean=120, spread=40, seed=0):

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import feature_cache, fitting, model, weights
-from pipeline.config import TrainConfig
+from components.model import imagenet
+from components.model import network as model
+from components.trainer import feature_cache
+from components.trainer import fit as fitting
+from components.trainer.settings import TrainConfig
 from tests.pipeline import trainer_harness as harness
 from tests.pipeline.trainer_harness import Trained
 
@@ -26,7 +29,7 @@ def train(
     if tf.config.list_logical_devices("CPU")[1:]:
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
-        start = weights.load("random", width=harness.MODEL.width, seed=7)
+        start = imagenet.load("random", width=harness.MODEL.width, seed=7)
         network = model.build(harness.SIZE, replace(harness.MODEL, dropout=dropout), start, seed=7)
     train, val = (
         feature_cache.compute(network.trunk, [str(data / name / "*")], cache / "features", name)

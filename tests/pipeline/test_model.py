@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline import model, weights
-from pipeline.config import ModelConfig
+from components.model import imagenet
+from components.model import network as model
+from components.model.settings import ModelConfig
 
 SIZE = 64
-THIN = weights.load("random", width=0.125, seed=3)
+THIN = imagenet.load("random", width=0.125, seed=3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 1), dtype=np.uint8)
 
 
@@ -22,10 +23,10 @@ def logits(network: model.Network) -> np.ndarray:
 
 
 def test_the_maps_are_those_of_kerass_vgg16_after_its_own_preprocessing() -> None:
-    full = weights.load("random", seed=5)
+    full = imagenet.load("random", seed=5)
     network = model.build(SIZE, ModelConfig(), full)
     theirs = keras.applications.VGG16(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
-    for name in weights.LAYERS:
+    for name in imagenet.LAYERS:
         theirs.get_layer(name).set_weights(
             [full.arrays[f"{name}/kernel"], full.arrays[f"{name}/bias"]]
         )
@@ -41,7 +42,7 @@ def test_the_maps_are_those_of_kerass_vgg16_after_its_own_preprocessing() -> Non
 def test_where_the_network_is_divided_changes_nothing_but_what_is_trained(layer: str) -> None:
     network = thin(layer)
     np.testing.assert_allclose(logits(network), logits(thin()), rtol=1e-4)
-    names = [*weights.LAYERS, "head"]
+    names = [*imagenet.LAYERS, "head"]
     trained = {weight.path.split("/")[0] for weight in network.top.trainable_weights}
     assert trained == set(names[names.index(layer) :])
     assert not network.trunk.trainable_weights

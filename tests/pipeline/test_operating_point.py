@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import operating_point
-from pipeline.config import OperatingPointConfig
-from pipeline.operating_point import area_under_roc, calibrate, choose, choose_threshold
+from components.model import operating_point
+from components.model.operating_point import calibrate, choose, choose_threshold
+from components.model.settings import OperatingPointConfig
+from components.statistics import area_under_roc
 
 SCORES = st.lists(
     st.tuples(st.floats(1e-6, 1 - 1e-6), st.integers(0, 1)), min_size=1, max_size=60

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import precision
-from pipeline.config import TrainConfig
+from components.trainer import precision
+from components.trainer.settings import TrainConfig
 
 
 @pytest.mark.parametrize(

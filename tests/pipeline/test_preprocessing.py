@@ -12,11 +12,13 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata
 
-from pipeline import features, imaging, preprocessing
-from pipeline.config import ImageConfig, as_dict
+from components import names, transform
+from components.image import prepare
+from components.image.settings import ImageConfig
+from components.settings import plain
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
-SCHEMA = Path(preprocessing.__file__).with_name("schema.pbtxt")
+SCHEMA = Path(transform.__file__).with_name("schema.pbtxt")
 CONFIG = ImageConfig(size=64, crop_border=0.05, low_pass=48, contrast="clahe", segment_lungs=True)
 
 
@@ -27,18 +29,18 @@ def film(seed: int) -> bytes:
 
 
 def raw_example(seed: int) -> dict[str, object]:
-    texts = (features.FILENAME, features.SHA256, features.PATIENT_ID, *features.SLICE_KEYS)
+    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS)
     return {
-        features.IMAGE: film(seed),
-        features.HEIGHT: 90,
-        features.WIDTH: 120,
-        features.LABEL: seed % 2,
+        names.IMAGE: film(seed),
+        names.HEIGHT: 90,
+        names.WIDTH: 120,
+        names.LABEL: seed % 2,
         **{name: f"{name} {seed}".encode() for name in texts},
     }
 
 
 def prepared(image_bytes: bytes) -> np.ndarray:
-    return imaging.prepare(tf.constant(image_bytes), CONFIG).numpy()
+    return prepare.prepare(tf.constant(image_bytes), CONFIG).numpy()
 
 
 def pixels(image_png: bytes) -> np.ndarray:
@@ -51,14 +53,14 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("transform")
     schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
     metadata = dataset_metadata.DatasetMetadata(schema)
-    custom_config = {"image": as_dict(CONFIG), "code_version": "1"}
+    custom_config = {"image": plain(CONFIG), "code_version": "1"}
     with beam.Pipeline(runner=RUNNER) as pipeline, tft_beam.Context(str(folder / "temp")):
         raw = pipeline | beam.Create([raw_example(seed) for seed in range(6)])
         (data, transformed_metadata), transform_fn = (
             raw,
             metadata,
         ) | tft_beam.AnalyzeAndTransformDataset(
-            lambda inputs: preprocessing.preprocessing_fn(inputs, custom_config)
+            lambda inputs: transform.preprocessing_fn(inputs, custom_config)
         )
         _ = transform_fn | tft_beam.WriteTransformFn(str(folder))
         coder = tft.coders.ExampleProtoCoder(transformed_metadata.schema)
@@ -72,41 +74,41 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_records_hold_the_prepared_image_the_label_and_the_slice_keys(output: Path) -> None:
     spec = tft.TFTransformOutput(str(output)).transformed_feature_spec()
-    assert set(spec) == {features.IMAGE_PNG, features.LABEL, *features.SLICE_KEYS}
+    assert set(spec) == {names.IMAGE_PNG, names.LABEL, *names.SLICE_KEYS}
     assert all(feature.shape == [] for feature in spec.values())
 
     records = list(tf.data.TFRecordDataset(str(output / "rows")))
     rows = [tf.io.parse_single_example(record, spec) for record in records]
-    by_source = {row[features.SOURCE].numpy().decode(): row for row in rows}
+    by_source = {row[names.SOURCE].numpy().decode(): row for row in rows}
     assert len(by_source) == 6
     for seed in range(6):
         row = by_source[f"source {seed}"]
-        assert row[features.LABEL].numpy() == seed % 2
-        assert row[features.ETIOLOGY].numpy() == f"etiology {seed}".encode()
-        np.testing.assert_array_equal(pixels(row[features.IMAGE_PNG].numpy()), prepared(film(seed)))
+        assert row[names.LABEL].numpy() == seed % 2
+        assert row[names.ETIOLOGY].numpy() == f"etiology {seed}".encode()
+        np.testing.assert_array_equal(pixels(row[names.IMAGE_PNG].numpy()), prepared(film(seed)))
 
 
 def test_the_saved_graph_serves_images_without_label_or_slice_keys(output: Path) -> None:
     layer = tft.TFTransformOutput(str(output)).transform_features_layer()
-    served = layer({features.IMAGE: tf.constant([film(seed) for seed in range(3)])})
-    assert set(served) == {features.IMAGE_PNG}
-    for seed, image_png in enumerate(served[features.IMAGE_PNG].numpy()):
+    served = layer({names.IMAGE: tf.constant([film(seed) for seed in range(3)])})
+    assert set(served) == {names.IMAGE_PNG}
+    for seed, image_png in enumerate(served[names.IMAGE_PNG].numpy()):
         np.testing.assert_array_equal(pixels(image_png), prepared(film(seed)))
 
 
 def test_a_batch_of_a_thousand_is_transformed(output: Path) -> None:
     layer = tft.TFTransformOutput(str(output)).transform_features_layer()
-    served = layer({features.IMAGE: tf.constant([film(0)] * 1000)})[features.IMAGE_PNG].numpy()
+    served = layer({names.IMAGE: tf.constant([film(0)] * 1000)})[names.IMAGE_PNG].numpy()
     assert len(served) == 1000
     assert set(served) == {served[0]}
 
 
 def test_an_empty_batch_stays_empty(output: Path) -> None:
     layer = tft.TFTransformOutput(str(output)).transform_features_layer()
-    served = layer({features.IMAGE: tf.constant([], tf.string)})
-    assert served[features.IMAGE_PNG].shape == (0,)
+    served = layer({names.IMAGE: tf.constant([], tf.string)})
+    assert served[names.IMAGE_PNG].shape == (0,)
 
 
 def test_an_unknown_image_option_is_refused() -> None:
     with pytest.raises(ValueError, match="sharpen"):
-        preprocessing.preprocessing_fn({}, {"image": {"sharpen": 1}})
+        transform.preprocessing_fn({}, {"image": {"sharpen": 1}})

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import versions
-from pipeline import features, pretrained, weights
+from components import names
+from components.model import imagenet
+from components.pusher import versions
+from pipeline import pretrained
 from pipeline.pretrained import PretrainedError, pack, unpack
 from tests.pipeline import trainer_harness as harness
 from tests.pipeline.trainer_harness import Trained
 
 
 @pytest.fixture(autouse=True)
-def public_weights(monkeypatch: pytest.MonkeyPatch) -> weights.Weights:
+def public_weights(monkeypatch: pytest.MonkeyPatch) -> imagenet.Weights:
     """The weights that the thin model started from, as those that everybody has."""
-    start = weights.load("random", width=harness.MODEL.width, seed=7)
-    monkeypatch.setattr(weights, "load", lambda *_, **__: start)
+    start = imagenet.load("random", width=harness.MODEL.width, seed=7)
+    monkeypatch.setattr(imagenet, "load", lambda *_, **__: start)
     return start
 
 
@@ -29,8 +31,8 @@ def packed(trained: Trained, tmp_path: Path) -> Path:
 
 def probabilities(model: Path) -> np.ndarray:
     films = tf.constant([harness.jpeg(i % 2, 7000 + i) for i in range(8)])
-    signature = tf.saved_model.load(str(model)).signatures[features.PREDICT_IMAGE]
-    return signature(image_bytes=films)[features.PROBABILITY].numpy()
+    signature = tf.saved_model.load(str(model)).signatures[names.PREDICT_IMAGE]
+    return signature(image_bytes=films)[names.PROBABILITY].numpy()
 
 
 def test_what_arrives_answers_as_what_was_packed(
@@ -43,7 +45,7 @@ def test_what_arrives_answers_as_what_was_packed(
         assert (arrived / "assets.extra" / file).is_file()
 
 
-def test_the_frozen_blocks_do_not_travel(packed: Path, public_weights: weights.Weights) -> None:
+def test_the_frozen_blocks_do_not_travel(packed: Path, public_weights: imagenet.Weights) -> None:
     with np.load(packed / "trained.npz") as stored:
         travelling = {array.tobytes() for array in stored.values()}
     kernels = {name for name in public_weights.arrays if name.endswith("kernel")}
@@ -87,8 +89,8 @@ def test_damage_is_found_before_anything_is_served(packed: Path, tmp_path: Path)
 def test_other_public_weights_are_refused(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = weights._random(harness.MODEL.width, 21)
-    monkeypatch.setattr(weights, "load", lambda *_, **__: others)
+    others = imagenet._random(harness.MODEL.width, 21)
+    monkeypatch.setattr(imagenet, "load", lambda *_, **__: others)
     with pytest.raises(PretrainedError, match="other ImageNet weights"):
         unpack(tmp_path / "serving", packed)
     assert not versions.versions(tmp_path / "serving")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components import versions
-from components.versions import Model, Record
-from pipeline import promote_command, promotion
+from components.pusher import promotion, versions
+from components.pusher.versions import Model, Record
+from pipeline.commands import promote
 
 
 def publish(serving: Path, name: str) -> int:
@@ -123,8 +123,8 @@ def test_an_unknown_version_lists_what_there_is(serving: Path) -> None:
 
 def command(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    promote_command.add_arguments(parser)
-    return promote_command.run(parser.parse_args(arguments))
+    promote.add_arguments(parser)
+    return promote.run(parser.parse_args(arguments))
 
 
 @pytest.fixture

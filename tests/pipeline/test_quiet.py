@@ -3,9 +3,9 @@ import sys
 
 _START = """
 import os
-from pipeline import quiet
+from pipeline.commands import console
 
-quiet.start_tensorflow()
+console.start_tensorflow()
 os.write(2, b"what comes later is seen\\n")
 """
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components import versions
-from pipeline import recalibrate_command
+from components.pusher import versions
+from pipeline.commands import recalibrate
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def started(tmp_path, monkeypatch):
         folder.config.write_text("name: any")
         return 0
 
-    monkeypatch.setattr(recalibrate_command, "_recalibrate", recalibrate)
+    monkeypatch.setattr(recalibrate, "_recalibrate", recalibrate)
     return bases
 
 
@@ -45,7 +45,7 @@ def mine(tmp_path):
 
 def command(**words: object) -> int:
     given = {"data": Path("films"), "run": None, "serving_dir": None, "set": [], **words}
-    return recalibrate_command.run(argparse.Namespace(**given))
+    return recalibrate.run(argparse.Namespace(**given))
 
 
 def test_a_second_one_starts_where_the_first_did_and_serves_there(tmp_path, started, mine):

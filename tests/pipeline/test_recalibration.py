@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import versions
-from pipeline import features, recalibration
-from pipeline.recalibration import RecalibrationError
+from components import names, recalibrator
+from components.pusher import versions
+from components.recalibrator import RecalibrationError
 from tests.pipeline import trainer_harness as harness
 from tests.pipeline.trainer_harness import Trained
 
@@ -29,15 +29,15 @@ def write_split(folder: Path, seeds: range) -> Path:
             for label in (0, 1):
                 example = tf.train.Example.FromString(harness.raw_example())
                 feature = example.features.feature
-                feature[features.IMAGE].bytes_list.value[:] = [local_film(label, seed)]
-                feature[features.LABEL].int64_list.value[:] = [label]
+                feature[names.IMAGE].bytes_list.value[:] = [local_film(label, seed)]
+                feature[names.LABEL].int64_list.value[:] = [label]
                 writer.write(example.SerializeToString())
     return folder
 
 
 def answers(model: Path, seeds: range) -> dict[str, np.ndarray]:
     films = tf.constant([local_film(label, seed) for seed in seeds for label in (0, 1)])
-    signature = tf.saved_model.load(str(model)).signatures[features.CAM]
+    signature = tf.saved_model.load(str(model)).signatures[names.CAM]
     return {name: value.numpy() for name, value in signature(image_bytes=films).items()}
 
 
@@ -53,38 +53,38 @@ def recalibrated(
     trained: Trained, splits: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     target = tmp_path_factory.mktemp("recalibrated") / "model"
-    recalibration.run(trained.model, splits, SETTINGS, target)
+    recalibrator.recalibrate(trained.model, splits, SETTINGS, target)
     return target
 
 
 def test_the_ranks_stay_and_the_base_stays(trained: Trained, recalibrated: Path) -> None:
     seeds = range(100, 120)
     before, after = answers(trained.model, seeds), answers(recalibrated, seeds)
-    order = np.argsort(before[features.PROBABILITY], kind="stable")
-    assert (np.diff(after[features.PROBABILITY][order]) >= 0).all()
-    np.testing.assert_allclose(after[features.QUALITY], before[features.QUALITY], atol=1e-6)
-    assert after[features.THRESHOLD][0] != before[features.THRESHOLD][0]
-    assert recalibration.read(trained.model) is None
+    order = np.argsort(before[names.PROBABILITY], kind="stable")
+    assert (np.diff(after[names.PROBABILITY][order]) >= 0).all()
+    np.testing.assert_allclose(after[names.QUALITY], before[names.QUALITY], atol=1e-6)
+    assert after[names.THRESHOLD][0] != before[names.THRESHOLD][0]
+    assert recalibrator.read(trained.model) is None
 
 
 def test_the_figures_are_those_of_the_models_own_decisions(
     trained: Trained, recalibrated: Path
 ) -> None:
-    found = recalibration.read(recalibrated)
+    found = recalibrator.read(recalibrated)
     assert found is not None
     for part, model in (("before", trained.model), ("after", recalibrated)):
         given = answers(model, range(100, 120))
         labels = np.tile([0, 1], 20)
-        assert found[part]["threshold"] == pytest.approx(given[features.THRESHOLD][0])
-        called = given[features.LABEL]
+        assert found[part]["threshold"] == pytest.approx(given[names.THRESHOLD][0])
+        called = given[names.LABEL]
         assert found[part]["sensitivity"] == pytest.approx(called[labels == 1].mean())
         assert found[part]["specificity"] == pytest.approx(1 - called[labels == 0].mean())
-        squares = (given[features.PROBABILITY] - labels) ** 2
+        squares = (given[names.PROBABILITY] - labels) ** 2
         assert found[part]["brier"] == pytest.approx(squares.mean(), abs=1e-5)
 
 
 def test_probabilities_are_right_again(recalibrated: Path) -> None:
-    found = recalibration.read(recalibrated)
+    found = recalibrator.read(recalibrated)
     assert found is not None
     assert found["after"]["brier"] < found["before"]["brier"]
     assert found["after"]["sensitivity"] >= 0.9
@@ -109,10 +109,10 @@ def test_too_few_films_are_refused(
 ) -> None:
     few = {**splits, "train": splits["val"]}
     with pytest.raises(RecalibrationError, match=r"12 NORMAL and 12 PNEUMONIA .* at least 20"):
-        recalibration.run(trained.model, few, SETTINGS, tmp_path / "model")
+        recalibrator.recalibrate(trained.model, few, SETTINGS, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
 def test_a_model_of_others_is_refused(splits: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(RecalibrationError, match=r"training\.json.*pneumonia run"):
-        recalibration.run(tmp_path, splits, SETTINGS, tmp_path / "model")
+        recalibrator.recalibrate(tmp_path, splits, SETTINGS, tmp_path / "model")

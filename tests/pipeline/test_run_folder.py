@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.run_folder import RunFolder, RunFolderError, find, latest
+from pipeline.runs.folder import RunFolder, RunFolderError, find, latest
 
 HOLD = """
 import sys, time

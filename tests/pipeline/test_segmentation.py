@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import imaging
-from pipeline.config import ImageConfig
-from pipeline.segmentation import lung_box, lung_mask
+from components.image import prepare
+from components.image.lungs import lung_box, lung_mask
+from components.image.settings import ImageConfig
 
 SIZE = 128
 Y, X = np.mgrid[:SIZE, :SIZE] / SIZE
@@ -84,7 +84,7 @@ def test_lungs_are_found_on_nearly_all_real_films(xrays: Path) -> None:
     films = sorted((xrays / "kermany320").rglob("*.jpeg"))[::60]
     assert films
     masks = [
-        mask(imaging.prepare(tf.io.read_file(str(film)), ImageConfig()).numpy().astype(np.float32))
+        mask(prepare.prepare(tf.io.read_file(str(film)), ImageConfig()).numpy().astype(np.float32))
         for film in films
     ]
     found = [each for each in masks if each.min() < 1]

@@ -8,23 +8,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import features, imaging, model, signatures, weights
-from pipeline.config import ImageConfig
-from pipeline.familiarity import Familiarity
-from pipeline.operating_point import OperatingPoint
-from pipeline.synthetic.anatomy import random_anatomy
-from pipeline.synthetic.film import render
+from components import names
+from components.image import prepare
+from components.image.settings import ImageConfig
+from components.model import imagenet, signatures
+from components.model import network as model
+from components.model.familiarity import Familiarity
+from components.model.operating_point import OperatingPoint
+from pipeline.datasets.synthetic.anatomy import random_anatomy
+from pipeline.datasets.synthetic.film import render
 from tests.pipeline import trainer_harness as harness
 from tests.pipeline.trainer_harness import Trained
 
 SCORES = {
-    features.PROBABILITY: tf.float32,
-    features.THRESHOLD: tf.float32,
-    features.LABEL: tf.int64,
-    features.QUALITY: tf.float32,
+    names.PROBABILITY: tf.float32,
+    names.THRESHOLD: tf.float32,
+    names.LABEL: tf.int64,
+    names.QUALITY: tf.float32,
 }
-MAPS = {**SCORES, features.HEATMAP: tf.float32, features.OVERLAY: tf.string}
-PREDICT, CAM, DEFAULT = features.PREDICT_IMAGE, features.CAM, features.SERVING_DEFAULT
+MAPS = {**SCORES, names.HEATMAP: tf.float32, names.OVERLAY: tf.string}
+PREDICT, CAM, DEFAULT = names.PREDICT_IMAGE, names.CAM, names.SERVING_DEFAULT
 
 ALONE = """
 import sys
@@ -57,7 +60,7 @@ def ask(trained: Trained, signature: str, images: list[bytes]) -> dict[str, np.n
     else:
         examples = [tf.train.Example() for _ in images]
         for example, image in zip(examples, images, strict=True):
-            example.features.feature[features.IMAGE].bytes_list.value.append(image)
+            example.features.feature[names.IMAGE].bytes_list.value.append(image)
         serialized = [example.SerializeToString() for example in examples]
         outputs = function(examples=tf.constant(serialized, tf.string, [len(images)]))
     return {name: tensor.numpy() for name, tensor in outputs.items()}
@@ -66,9 +69,9 @@ def ask(trained: Trained, signature: str, images: list[bytes]) -> dict[str, np.n
 @pytest.mark.parametrize(
     ("signature", "argument", "outputs"),
     [
-        (DEFAULT, features.EXAMPLES, SCORES),
-        (PREDICT, features.IMAGE_BYTES, SCORES),
-        (CAM, features.IMAGE_BYTES, MAPS),
+        (DEFAULT, names.EXAMPLES, SCORES),
+        (PREDICT, names.IMAGE_BYTES, SCORES),
+        (CAM, names.IMAGE_BYTES, MAPS),
     ],
 )
 def test_names_and_types_are_the_contracts(
@@ -89,17 +92,17 @@ def test_every_output_has_a_row_for_each_film(trained: Trained, signature: str, 
     outputs = ask(trained, signature, films(count))
     assert {len(value) for value in outputs.values()} == {count}
     if signature == CAM:
-        assert outputs[features.HEATMAP].shape == (count, 224, 224)
+        assert outputs[names.HEATMAP].shape == (count, 224, 224)
 
 
 def test_all_signatures_agree_and_a_batch_is_its_films_one_by_one(trained: Trained) -> None:
     images = films(20)
     batch = {name: ask(trained, name, images) for name in (DEFAULT, PREDICT, CAM)}
-    single = [ask(trained, PREDICT, [image])[features.PROBABILITY][0] for image in images]
+    single = [ask(trained, PREDICT, [image])[names.PROBABILITY][0] for image in images]
     for outputs in batch.values():
-        np.testing.assert_allclose(outputs[features.PROBABILITY], single, atol=1e-5)
-    labels = batch[PREDICT][features.LABEL]
-    assert labels.tolist() == (np.array(single) >= batch[PREDICT][features.THRESHOLD]).tolist()
+        np.testing.assert_allclose(outputs[names.PROBABILITY], single, atol=1e-5)
+    labels = batch[PREDICT][names.LABEL]
+    assert labels.tolist() == (np.array(single) >= batch[PREDICT][names.THRESHOLD]).tolist()
     assert set(labels) == {0, 1}
 
 
@@ -114,24 +117,24 @@ def test_a_loaded_model_needs_tensorflow_alone(trained: Trained, tmp_path: Path)
     subprocess.run([sys.executable, "-c", ALONE, *arguments], check=True, cwd=tmp_path)
     expected = ask(trained, CAM, images)
     with np.load(out) as found:
-        for name in (features.PROBABILITY, features.HEATMAP):
+        for name in (names.PROBABILITY, names.HEATMAP):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
 
 
 def test_the_heat_lies_on_the_sick_films_patch(trained: Trained) -> None:
     sick = ask(trained, CAM, [harness.png(1, 7000 + i) for i in range(12)])
     healthy = ask(trained, CAM, [harness.png(0, 7000 + i) for i in range(12)])
-    heat = sick[features.HEATMAP]
+    heat = sick[names.HEATMAP]
     assert heat.min() >= 0
     for maps in (sick, healthy):
-        assert (maps[features.HEATMAP].max(axis=(1, 2)) <= maps[features.PROBABILITY]).all()
-    assert sick[features.LABEL].mean() > 0.9
-    assert heat.mean() > 3 * healthy[features.HEATMAP].mean()
+        assert (maps[names.HEATMAP].max(axis=(1, 2)) <= maps[names.PROBABILITY]).all()
+    assert sick[names.LABEL].mean() > 0.9
+    assert heat.mean() > 3 * healthy[names.HEATMAP].mean()
 
 
 def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> None:
     image = ImageConfig(size=harness.SIZE, crop_lungs=True)
-    start = weights.load("random", width=harness.MODEL.width, seed=1)
+    start = imagenet.load("random", width=harness.MODEL.width, seed=1)
     network = model.build(image.size, harness.MODEL, start, seed=1)
     channels = network.trunk.output.shape[-1]
     servable = signatures.Servable(
@@ -143,8 +146,8 @@ def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> Non
     )
     draw = np.random.default_rng(7)
     film = tf.io.encode_png(render(random_anatomy(draw), [], draw).pixels[..., None])
-    heat = servable.cam(tf.stack([film]))[features.HEATMAP][0].numpy()
-    box = imaging.crop_box(imaging.decode_grey(film), image).numpy()
+    heat = servable.cam(tf.stack([film]))[names.HEATMAP][0].numpy()
+    box = prepare.crop_box(prepare.decode_grey(film), image).numpy()
     top, left, bottom, right = np.round(box * 224).astype(int)
     inside = heat[top:bottom, left:right]
     assert 0.2 < inside.size / heat.size < 0.8
@@ -153,7 +156,7 @@ def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> Non
 
 
 def test_an_overlay_is_a_picture_of_the_films_shape(trained: Trained) -> None:
-    (overlay,) = ask(trained, CAM, [harness.jpeg(1, 1, 90, 150)])[features.OVERLAY]
+    (overlay,) = ask(trained, CAM, [harness.jpeg(1, 1, 90, 150)])[names.OVERLAY]
     assert tf.io.decode_png(overlay).shape == (90, 150, 3)
 
 
@@ -191,7 +194,7 @@ def test_at_no_time_are_more_than_sixteen_films_worked_on() -> None:
 
 
 def test_the_model_holds_each_weight_once(trained: Trained) -> None:
-    weights = sum(
+    imagenet = sum(
         int(np.prod(shape))
         for shape in tf.train.load_checkpoint(str(trained.model / "variables" / "variables"))
         .get_variable_to_shape_map()
@@ -199,5 +202,5 @@ def test_the_model_holds_each_weight_once(trained: Trained) -> None:
     )
     variables = (*trained.loaded.weights, trained.loaded.whitening)
     parameters = sum(variable.shape.num_elements() for variable in variables)
-    assert weights - parameters < 20  # the operating point, save counter and object graph
+    assert imagenet - parameters < 20  # the operating point, save counter and object graph
     assert (trained.model / "saved_model.pb").stat().st_size < 2**20

@@ -11,11 +11,11 @@ from PIL import Image
 
 import cli
 from client.images import read
-from pipeline import synthesis
-from pipeline.synthesis import Recipe, SynthesisError, synthesize
-from pipeline.synthetic import files, film
-from pipeline.synthetic.anatomy import random_anatomy
-from pipeline.synthetic.plan import plan
+from pipeline.datasets import synthesis
+from pipeline.datasets.synthesis import Recipe, SynthesisError, synthesize
+from pipeline.datasets.synthetic import files, film
+from pipeline.datasets.synthetic.anatomy import random_anatomy
+from pipeline.datasets.synthetic.plan import plan
 
 PUBLIC_NAME = re.compile(
     r"(NORMAL2-)?IM-\d{4}-0001(-\d{4})?\.\w+|person\d+_(bacteria|virus)_\d+\.\w+"
@@ -246,8 +246,7 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys):
 
 
 def test_drawing_needs_no_tensorflow():
-    code = (
-        "import sys, pipeline.synthesis, pipeline.data_commands; print('tensorflow' in sys.modules)"
-    )
+    drawing = "pipeline.datasets.synthesis, pipeline.commands.data"
+    code = f"import sys, {drawing}; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import features, training
+from components import names
+from components.trainer import run
 from tests.pipeline import trainer_harness as harness
 from tests.pipeline.trainer_harness import Trained
 
@@ -49,7 +50,7 @@ def variables(model: Path) -> dict[str, np.ndarray]:
 
 
 def summary(model: Path) -> dict:
-    return json.loads((model / EXTRA / training.SUMMARY).read_text())
+    return json.loads((model / EXTRA / run.SUMMARY).read_text())
 
 
 def assert_same_model(left: Path, right: Path) -> None:
@@ -79,7 +80,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(
 
     fn_args = harness.fn_args(trained.data, tmp_path, tmp_path / "cache")
     kept = {path: path.stat().st_mtime_ns for path in whole if path.suffix == ".npy"}
-    training.run_fn(fn_args)
+    run.run_fn(fn_args)
     model = Path(fn_args.serving_model_dir)
     assert_same_model(model, trained.model)
     assert epochs(model) == epochs(trained.model)
@@ -94,22 +95,22 @@ def test_a_training_that_goes_on_with_films_in_another_order_sets_the_same_thres
     data = shutil.copytree(trained.data, tmp_path / "data")
     fn_args = harness.fn_args(data, tmp_path, tmp_path / "cache")
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_export", Mock(side_effect=OSError("the disk is full")))
+        patch.setattr(run, "_export", Mock(side_effect=OSError("the disk is full")))
         with pytest.raises(OSError, match="disk is full"):
-            training.run_fn(fn_args)
+            run.run_fn(fn_args)
     (films,) = (str(path) for path in (data / "val").iterdir())
     records = list(tf.data.TFRecordDataset(films, "GZIP").as_numpy_iterator())
     with tf.io.TFRecordWriter(films, "GZIP") as file:
         for record in sorted(records):
             file.write(record)
-    training.run_fn(fn_args)
+    run.run_fn(fn_args)
     found = summary(Path(fn_args.serving_model_dir))["operating_point"]
     assert found == pytest.approx(summary(trained.model)["operating_point"], rel=1e-3)
 
 
 def test_another_seed_gives_another_model(trained: Trained, tmp_path: Path) -> None:
     fn_args = harness.fn_args(trained.data, tmp_path, None, seed=8)
-    training.run_fn(fn_args)
+    run.run_fn(fn_args)
     model = Path(fn_args.serving_model_dir)
     assert summary(model)["weights"]["sha256"] != summary(trained.model)["weights"]["sha256"]
 
@@ -155,11 +156,11 @@ def test_a_split_without_a_class_is_refused_by_name(trained: Trained, tmp_path: 
     harness.write_examples(data / "train", range(4))
     (data / "val").mkdir()
     example = tf.train.Example()
-    example.features.feature[features.IMAGE_PNG].bytes_list.value.append(harness.png(1, 0))
-    example.features.feature[features.LABEL].int64_list.value.append(1)
+    example.features.feature[names.IMAGE_PNG].bytes_list.value.append(harness.png(1, 0))
+    example.features.feature[names.LABEL].int64_list.value.append(1)
     with tf.io.TFRecordWriter(str(data / "val" / "a.gz"), "GZIP") as writer:
         writer.write(example.SerializeToString())
     fn_args = harness.fn_args(data, tmp_path / "run", tmp_path / "cache")
     with pytest.raises(ValueError, match="the val split holds no NORMAL film"):
-        training.run_fn(fn_args)
+        run.run_fn(fn_args)
     assert not Path(fn_args.serving_model_dir).exists()

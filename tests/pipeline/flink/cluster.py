@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.flink import engine, jars
-from pipeline.flink.service import LOOPBACK, Service, free_port
+from pipeline.beam.flink import engine, jars
+from pipeline.beam.flink.service import LOOPBACK, Service, free_port
 
 MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 WORKER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -69,7 +69,7 @@ class Cluster:
         (manager,) = (
             process
             for process in psutil.Process().children(recursive=True)
-            if WORKER in (process.as_dict(["cmdline"])["cmdline"] or ())  # None: just ended
+            if WORKER in (process.plain(["cmdline"])["cmdline"] or ())  # None: just ended
             and ports & {c.laddr.port for c in process.net_connections() if c.status == "LISTEN"}
         )
         manager.kill()

@@ -7,8 +7,8 @@ from concurrent import futures
 from pathlib import Path
 
 from components.augmenter import parts
-from components.xray_example_gen import passes
-from components.xray_example_gen.work_lists import WorkList
+from components.ingest import passes
+from components.ingest.work_lists import WorkList
 
 _SECONDS_TO_COME = 300  # with all that starts before it on a busy machine
 _SECONDS_TO_KILL = 60

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from components import names
 from components.augmenter import parts
-from components.xray_example_gen import passes, work_lists
-from pipeline import features
-from pipeline.beam import beam_args
+from components.ingest import passes, work_lists
+from pipeline.beam.arguments import beam_args
+from pipeline.beam.flink import engine
 from pipeline.config import BeamConfig
-from pipeline.flink import engine
 from tests.components import test_augmenter as augmenting
 from tests.components import xray_sets
 from tests.pipeline.flink import cluster, halting
@@ -67,10 +67,10 @@ def test_a_killed_task_manager_loses_and_doubles_no_record(
     killing = halting.when_halted(tmp_path, flink.kill_task_manager_of)
     there = xray_sets.ingest(films, tmp_path / "there", beam_args=args)
     killing.result()
-    drawn = {features.PATIENT_ID: b""}  # anew in every run
+    drawn = {names.PATIENT_ID: b""}  # anew in every run
 
     def known(ingested: xray_sets.Ingested) -> dict[str, dict[str, object]]:
         return {name: film | drawn for name, film in ingested.by_name().items()}
 
     assert known(there) == known(here)
-    assert sum(len(there.films(split)) for split in features.SPLITS) == 40
+    assert sum(len(there.films(split)) for split in names.SPLITS) == 40

@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipeline.beam import beam_args
+from pipeline.beam.arguments import beam_args
+from pipeline.beam.flink import engine, jars
+from pipeline.beam.flink.jars import FlinkError
+from pipeline.beam.flink.runner import reason
 from pipeline.config import BeamConfig, ConfigError, load
-from pipeline.flink import engine, jars
-from pipeline.flink.errors import FlinkError
-from pipeline.flink.runner import reason
 
 FAILED = """java.util.concurrent.ExecutionException: java.lang.RuntimeException: Error received \
 from SDK harness for instruction 7: Traceback (most recent call last):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.flink import jars
-from pipeline.flink.errors import FlinkError
+from pipeline.beam.flink import jars
+from pipeline.beam.flink.jars import FlinkError
 
 # Writes one jar where it is told to, and a line about it to show that it ran.
 MAVEN = """#!/bin/sh

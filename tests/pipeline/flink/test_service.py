@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.flink.errors import FlinkError
-from pipeline.flink.service import Service, free_port
+from pipeline.beam.flink.jars import FlinkError
+from pipeline.beam.flink.service import Service, free_port
 
 SLEEP = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 STARTER = """

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2 as fn_api
 
-from pipeline import beam_worker
-from pipeline.flink.worker_pool import Pool
+from pipeline.beam import worker
+from pipeline.beam.flink.worker_pool import Pool
 
 SHARED = "1-1"
 CALL = Mock(spec=grpc.ServicerContext)
@@ -32,7 +32,7 @@ def alive() -> set[int]:
 def test_of_workers_with_one_id_the_one_that_was_given_up_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(beam_worker, "PRELOADED", ())
+    monkeypatch.setattr(worker, "PRELOADED", ())
     pool = Pool()
     stop = fn_api.StopWorkerRequest(worker_id=SHARED)
     with (

@@ -1,0 +1,138 @@
+"""What TFMA measures on the test split, and the bounds that decide whether a model is blessed."""
+
+import json
+from typing import Any, Final
+
+from tensorflow_model_analysis.metrics import confusion_matrix_metrics, metric_types
+from tensorflow_model_analysis.proto import config_pb2
+
+from components import names
+from components.evaluator.settings import GateConfig
+from components.statistics import wilson
+
+RECALL: Final = "recall"
+RECALL_LOWER_BOUND: Final = "recall_lower_bound"
+PRECISION: Final = "precision"
+SPECIFICITY: Final = "specificity"
+CONFUSION: Final = ("true_positives", "false_negatives", "false_positives", "true_negatives")
+AUC: Final = "auc"
+PR_AUC: Final = "pr_auc"
+CALIBRATION: Final = "calibration"
+BRIER: Final = "brier_score"
+
+# TFMA's bounds are inclusive, but a difference of two shares such as 0.93 - 0.95 comes out a little
+# below -0.02. Every bound is given this much, far less than one X-ray weighs, so that "at least"
+# holds on the bound itself.
+TOLERANCE: Final = 1e-9
+
+
+class RecallLowerBound(confusion_matrix_metrics.ConfusionMatrixMetric):
+    """Lower bound of recall's two-sided 95 % Wilson interval; nan without a positive example.
+
+    `code_version` only makes edited code miss TFX's cache.
+    """
+
+    def __init__(self, name: str = RECALL_LOWER_BOUND, code_version: str = "") -> None:
+        super().__init__(name=name)
+
+    def result(self, tp: float, tn: float, fp: float, fn: float) -> float:
+        """TFMA calls it once per slice, with the counts at the threshold."""
+        return wilson(tp, tp + fn)[0]
+
+
+metric_types.register_metric(RecallLowerBound)
+
+
+def eval_config(gate: GateConfig, code_version: str) -> config_pb2.EvalConfig:
+    """TFMA's configuration for a model's `serving_default` on raw examples.
+
+    The decision metrics read the output `label`, which the model took at its own threshold (TFMA
+    asks for more than 0.5, labels are 0 and 1); the others read `probability`. The only ModelSpec
+    is unnamed: the Evaluator adds the baseline's itself where it is given a baseline model, and
+    leaves out the bound on the drop of recall where it is not. The bounds hold for all examples
+    together; slices are measured, not judged.
+
+    Args:
+        gate: the bounds.
+        code_version: fingerprint of this module; makes edited metrics miss TFX's cache.
+    """
+    return config_pb2.EvalConfig(
+        model_specs=[
+            config_pb2.ModelSpec(
+                signature_name=names.SERVING_DEFAULT,
+                label_key=names.LABEL,
+                prediction_key=names.PROBABILITY,
+                model_type="tf_generic",
+            )
+        ],
+        metrics_specs=[
+            config_pb2.MetricsSpec(
+                output_names=[names.LABEL], metrics=_decision_metrics(gate, code_version)
+            ),
+            config_pb2.MetricsSpec(metrics=_probability_metrics()),
+        ],
+        slicing_specs=[
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[key]) for key in names.SLICE_KEYS),
+        ],
+    )
+
+
+def _decision_metrics(gate: GateConfig, code_version: str) -> list[config_pb2.MetricConfig]:
+    return [
+        _metric("Recall", RECALL, floor=gate.recall, max_drop=gate.max_recall_drop),
+        _metric(
+            "RecallLowerBound",
+            RECALL_LOWER_BOUND,
+            floor=gate.recall_lower_bound,
+            code_version=code_version,
+        ),
+        _metric("Precision", PRECISION, floor=gate.precision),
+        _metric("Specificity", SPECIFICITY),
+        *(_metric(name.title().replace("_", ""), name) for name in CONFUSION),
+    ]
+
+
+def _probability_metrics() -> list[config_pb2.MetricConfig]:
+    return [
+        config_pb2.MetricConfig(class_name="ExampleCount"),
+        _metric("AUC", AUC),
+        _metric("AUC", PR_AUC, curve="PR"),
+        _metric("Calibration", CALIBRATION),
+        _metric("MeanSquaredError", BRIER),
+        config_pb2.MetricConfig(class_name="ConfusionMatrixPlot"),
+        _metric("CalibrationPlot", "calibration_plot", num_buckets=10),
+    ]
+
+
+def _metric(
+    class_name: str,
+    name: str,
+    floor: float | None = None,
+    max_drop: float | None = None,
+    **settings: Any,
+) -> config_pb2.MetricConfig:
+    """A metric by class name, blessed from `floor` up and down to `max_drop` below the baseline."""
+    metric = config_pb2.MetricConfig(
+        class_name=class_name,
+        module=__name__ if class_name == RecallLowerBound.__name__ else "",
+        config=json.dumps({"name": name, **settings}),
+    )
+    if floor is not None or max_drop is not None:
+        # A bound without a slice would be asked of every slice, one-class ones included.
+        metric.per_slice_thresholds.append(
+            config_pb2.PerSliceMetricThreshold(
+                slicing_specs=[config_pb2.SlicingSpec()], threshold=_threshold(floor, max_drop)
+            )
+        )
+    return metric
+
+
+def _threshold(floor: float | None, max_drop: float | None) -> config_pb2.MetricThreshold:
+    threshold = config_pb2.MetricThreshold()
+    if floor is not None:
+        threshold.value_threshold.lower_bound.value = floor - TOLERANCE
+    if max_drop is not None:
+        threshold.change_threshold.direction = config_pb2.MetricDirection.HIGHER_IS_BETTER
+        threshold.change_threshold.absolute.value = -max_drop - TOLERANCE
+    return threshold

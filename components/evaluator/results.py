@@ -1,0 +1,347 @@
+"""What Evaluator measured, read back: figures, bounds, slices, curves and calibration."""
+
+import json
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from components import names
+from components.evaluator import config
+from components.statistics import Interval, newcombe, wilson
+
+
+class NoVerdictError(LookupError):
+    """The newest run did not get as far as a verdict."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure, with its 95 % interval where it has one."""
+
+    name: str
+    value: float
+    interval: Interval | None = None
+
+    @property
+    def title(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def text(self) -> str:
+        """The value to four digits; a dash where it could not be measured."""
+        return "–" if math.isnan(self.value) else f"{self.value:.4f}"
+
+    @property
+    def interval_text(self) -> str:
+        """The interval to four digits; empty where there is none."""
+        if not self.interval or math.isnan(self.interval[0]):
+            return ""
+        return f"{self.interval[0]:.4f} to {self.interval[1]:.4f}"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A figure that blessing asks for; `limit` is the least, or with `at_most` the largest."""
+
+    figure: Figure
+    limit: float
+    ok: bool
+    at_most: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why it refuses the model where it is not met."""
+        if math.isnan(self.figure.value):
+            return f"{self.figure.title} could not be measured"
+        side = "above" if self.at_most else "below"
+        return f"{self.figure.title} {self.figure.text} is {side} {self.limit:.4f}"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Decisions at the model's own threshold, in X-rays."""
+
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
+
+    @property
+    def positives(self) -> int:
+        """X-rays with pneumonia."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def negatives(self) -> int:
+        """X-rays without."""
+        return self.true_negatives + self.false_positives
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The figures of all test X-rays (no key), or of those with one value of a slice key."""
+
+    key: str
+    value: str
+    counts: Counts
+    recall: Figure
+    precision: Figure
+    specificity: Figure
+    auc: Figure
+    others: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What Evaluator measured, and each bound; a slice without a class has nan for its figures."""
+
+    bounds: tuple[Bound, ...]
+    overall: Slice
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """The decisions at one threshold: pneumonia is what lies above it."""
+
+    threshold: float
+    counts: Counts
+
+    @property
+    def sensitivity(self) -> float:
+        """Share of the sick that are found; nan without any."""
+        return _share(self.counts.true_positives, self.counts.positives)
+
+    @property
+    def specificity(self) -> float:
+        """Share of the healthy that are left alone; nan without any."""
+        return _share(self.counts.true_negatives, self.counts.negatives)
+
+    @property
+    def precision(self) -> float:
+        """Share of those called sick that are; nan where none is called."""
+        called = self.counts.true_positives + self.counts.false_positives
+        return _share(self.counts.true_positives, called)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Films with a probability in [low, high); probability is their mean, share the sick one."""
+
+    low: float
+    high: float
+    films: int
+    sick: int
+    probability: float
+
+    @property
+    def share(self) -> float:
+        """How many of the films are sick."""
+        return self.sick / self.films
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Of all test films: points by rising threshold, and the calibration's buckets with films."""
+
+    points: tuple[Point, ...]
+    buckets: tuple[Bucket, ...]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error over ten equal buckets, in [0,1]; nan without films.
+
+        Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+        """
+        films = sum(bucket.films for bucket in self.buckets)
+        return _share(sum(b.films * abs(b.share - b.probability) for b in self.buckets), films)
+
+    def turns(self) -> list[Point]:
+        """The points at which a decision changes, by rising threshold."""
+        kept = list(self.points[:1])
+        for point in self.points[1:]:
+            if point.counts != kept[-1].counts:
+                kept.append(point)
+        return kept
+
+    def histogram(self, bins: int) -> list[tuple[float, float, int, int]]:
+        """Low and high end of each bin of the probability, its healthy and its sick films."""
+        thresholds = [point.threshold for point in self.points]
+        # The first threshold is a little below 0: all films lie above it.
+        at = [0, *(bisect_left(thresholds, edge / bins) for edge in range(1, bins + 1))]
+        above = [self.points[min(index, len(thresholds) - 1)].counts for index in at]
+        return [
+            (
+                number / bins,
+                (number + 1) / bins,
+                low.false_positives - high.false_positives,
+                low.true_positives - high.true_positives,
+            )
+            for number, (low, high) in enumerate(pairwise(above))
+        ]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model on the test split."""
+
+    overall: Slice
+    slices: tuple[Slice, ...]
+    curves: Curves
+
+
+@dataclass(frozen=True)
+class Results:
+    """The candidate with its bounds, and the model that was served before it, if there was one."""
+
+    evaluation: Evaluation
+    candidate: Measured
+    baseline: Measured | None
+
+
+def read(folder: Path) -> Results:
+    """Reads the folder that Evaluator wrote; the bounds are the ones it was run with.
+
+    Raises:
+        NoVerdictError: there is no evaluation in it.
+    """
+    result = tfma.load_eval_result(str(folder))
+    if result.config is None:
+        raise NoVerdictError(
+            f"{folder} holds no evaluation any more: was the run moved, or its artifacts deleted?"
+        )
+    compared = len(result.config.model_specs) > 1
+    if compared:
+        result = tfma.load_eval_result(str(folder), model_name=tfma.CANDIDATE_KEY)
+    candidate = _measured(result)
+    failures = {
+        (failure.metric_key.name, failure.metric_key.is_diff)
+        for validation in tfma.load_validation_result(str(folder)).metric_validations_per_slice
+        for failure in validation.failures
+    }
+    total = next(metrics for key, metrics in result.slicing_metrics if not key)
+    bounds = _bounds(result.config, _values(total, names.LABEL), candidate.overall, failures)
+    return Results(
+        evaluation=Evaluation(tuple(bounds), candidate.overall, candidate.slices),
+        candidate=candidate,
+        baseline=_measured(tfma.load_eval_result(str(folder), model_name=tfma.BASELINE_KEY))
+        if compared
+        else None,
+    )
+
+
+def _measured(result: Any) -> Measured:
+    """Of one model's tfma.EvalResult; the slices by key and value."""
+    found = [_slice(key, metrics) for key, metrics in result.slicing_metrics]
+    overall, *slices = sorted(found, key=lambda item: (item.key, item.value))
+    plots = next(plots for key, plots in result.plots if not key)[""][""]
+    return Measured(
+        overall=overall,
+        slices=tuple(slices),
+        curves=Curves(
+            points=_points(plots["confusionMatrixAtThresholds"]["matrices"], overall.counts),
+            buckets=tuple(_buckets(plots["calibrationHistogramBuckets"]["buckets"])),
+        ),
+    )
+
+
+def _bounds(
+    asked: Any, values: Mapping[str, float], overall: Slice, failures: set[tuple[str, bool]]
+) -> Iterable[Bound]:
+    shown = {figure.name: figure for figure in (overall.recall, overall.precision)}
+    for metric in (metric for spec in asked.metrics_specs for metric in spec.metrics):
+        name = json.loads(metric.config or "{}").get("name")
+        for per_slice in metric.per_slice_thresholds:
+            threshold = per_slice.threshold
+            if threshold.HasField("value_threshold"):
+                yield Bound(
+                    figure=shown.get(name, Figure(name, values[name])),
+                    limit=round(threshold.value_threshold.lower_bound.value + config.TOLERANCE, 9),
+                    ok=(name, False) not in failures,
+                )
+            if threshold.HasField("change_threshold"):
+                yield Bound(
+                    figure=Figure(f"{name}_drop", -values[f"{name}_diff"]),
+                    limit=round(-threshold.change_threshold.absolute.value - config.TOLERANCE, 9),
+                    ok=(name, True) not in failures,
+                    at_most=True,
+                )
+
+
+def _slice(key: tuple[tuple[str, Any], ...], metrics: Mapping[str, Any]) -> Slice:
+    decisions, probabilities = _values(metrics, names.LABEL), _values(metrics, "")
+    counts = Counts(**{name: round(decisions[name]) for name in config.CONFUSION})
+    predicted = counts.true_positives + counts.false_positives
+    both = counts.positives and counts.negatives  # TFMA gives a one-class slice an AUC of 0
+    auc = probabilities[config.AUC] if both else math.nan
+    name, value = key[0] if key else ("", "")
+    return Slice(
+        key=name,
+        value=str(value),
+        counts=counts,
+        recall=_proportion(config.RECALL, counts.true_positives, counts.positives),
+        precision=_proportion(config.PRECISION, counts.true_positives, predicted),
+        specificity=_proportion(config.SPECIFICITY, counts.true_negatives, counts.negatives),
+        auc=Figure(
+            config.AUC,
+            auc,
+            newcombe(auc, counts.positives, counts.negatives),
+        ),
+        others=(
+            Figure(config.PR_AUC, probabilities[config.PR_AUC] if both else math.nan),
+            Figure(config.CALIBRATION, probabilities[config.CALIBRATION]),
+            Figure(config.BRIER, probabilities[config.BRIER]),
+        ),
+    )
+
+
+def _proportion(name: str, part: int, whole: int) -> Figure:
+    return Figure(name, part / whole if whole else math.nan, wilson(part, whole))
+
+
+def _values(metrics: Mapping[str, Any], output: str) -> dict[str, float]:
+    return {name: float(value["doubleValue"]) for name, value in metrics[output][""].items()}
+
+
+def _points(matrices: Sequence[Mapping[str, float]], all_films: Counts) -> tuple[Point, ...]:
+    """TFMA leaves zeros out of its JSON."""
+    points = []
+    for matrix in matrices:
+        found = round(matrix.get("truePositives", 0))
+        alarms = round(matrix.get("falsePositives", 0))
+        counts = Counts(
+            true_positives=found,
+            false_negatives=all_films.positives - found,
+            false_positives=alarms,
+            true_negatives=all_films.negatives - alarms,
+        )
+        points.append(Point(matrix.get("threshold", 0.0), counts))
+    return tuple(sorted(points, key=lambda point: point.threshold))
+
+
+def _buckets(buckets: Sequence[Mapping[str, Any]]) -> list[Bucket]:
+    found = []
+    for bucket in buckets:
+        films = round(bucket.get("numWeightedExamples", 0))
+        if films:
+            found.append(
+                Bucket(
+                    low=max(float(bucket.get("lowerThresholdInclusive", 0)), 0.0),
+                    high=min(float(bucket.get("upperThresholdExclusive", 0)), 1.0),
+                    films=films,
+                    sick=round(bucket.get("totalWeightedLabel", 0)),
+                    probability=bucket.get("totalWeightedRefinedPrediction", 0.0) / films,
+                )
+            )
+    return found
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan

@@ -1,0 +1,63 @@
+"""The films of one split, read as often as needed, one batch in memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import tensorflow as tf
+
+from components import names
+
+SLICE: Final = 16  # images worked on at a time, whatever the batch
+_TEXTS: Final = (names.FILENAME, names.PATIENT_ID, names.ETIOLOGY)
+_SPEC: Final = {
+    names.IMAGE: tf.io.FixedLenFeature([], tf.string),
+    names.LABEL: tf.io.FixedLenFeature([], tf.int64),
+    **{key: tf.io.FixedLenFeature([], tf.string, "") for key in _TEXTS},
+}
+
+
+class Split:
+    """Raw examples of a split's folder, in the same order at each reading."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = sorted(str(path) for path in folder.iterdir())
+
+    def records(self) -> Iterator[bytes]:
+        """Serialized tf.Examples."""
+        yield from tf.data.TFRecordDataset(self._files, "GZIP").as_numpy_iterator()
+
+    def images(self, positions: Sequence[int]) -> list[bytes]:
+        """The encoded images at some positions, in the order asked for."""
+        wanted = set(positions)
+        found = {
+            position: parsed([record])[names.IMAGE][0]
+            for position, record in enumerate(islice(self.records(), max(wanted, default=-1) + 1))
+            if position in wanted
+        }
+        return [found[position] for position in positions]
+
+    def labels(self) -> list[int]:
+        """Of each record, 0 or 1."""
+        return [int(parsed([record])[names.LABEL][0]) for record in self.records()]
+
+
+def parsed(records: Sequence[bytes]) -> dict[str, Any]:
+    """The features of some records, as NumPy arrays; texts are decoded."""
+    values = {key: value.numpy() for key, value in tf.io.parse_example(records, _SPEC).items()}
+    for key in _TEXTS:
+        values[key] = [text.decode("utf-8", "replace") for text in values[key]]
+    return values
+
+
+def batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """As many as a signature works on at a time."""
+    batch: list[bytes] = []
+    for value in values:
+        batch.append(value)
+        if len(batch) == SLICE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

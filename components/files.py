@@ -1,0 +1,40 @@
+"""Files that are there whole or not at all, whatever kills the process."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a sibling of `path` for writing; on success it takes the path's place.
+
+    The sibling is `<name>.<process id>.part`. It is synced before the rename, so a power cut
+    leaves the old content or the new one; an exception removes it and leaves the old one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what killed processes left unfinished in a folder that no other process uses."""
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
+
+
+def cache_dir() -> Path:
+    """PNEUMONIA_CACHE, else `pneumonia` under XDG_CACHE_HOME (~/.cache)."""
+    own = os.environ.get("PNEUMONIA_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(base) / "pneumonia"

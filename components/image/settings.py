@@ -1,0 +1,49 @@
+"""Settings of preprocessing and augmentation."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from components.settings import Count, NonNegative, Share, settings
+
+
+@settings
+class ImageConfig:
+    """What preprocessing makes of an X-ray, in training and serving alike."""
+
+    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 224
+    crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
+    crop_lungs: bool = False  # to the box around them; by crop_border where none are found
+    low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
+    contrast: Literal["none", "standardise", "equalise", "clahe", "harmonise"] = "none"
+    segment_lungs: bool = False
+
+    @field_validator("segment_lungs")
+    @classmethod
+    def _finds_lungs(cls, segment: bool, info: ValidationInfo) -> bool:
+        if segment and info.data.get("crop_lungs"):
+            raise ValueError("lungs are not found on films that crop_lungs cut; set one of them")
+        return segment
+
+
+@settings
+class AugmentConfig:
+    """Augmented copies of training images; strengths are the largest change either way."""
+
+    balance: Share = 1.0  # the minority class is brought up to this share of the majority's count
+    # Share of the original training images that are augmented themselves. Below 1, the classes
+    # differ in how many of their images carry augmentation's own traces: a shortcut to learn.
+    originals: Share = 1.0
+    versions: Count = 1  # of each image, before the minority's; more of them vary more
+    rotation_degrees: NonNegative = 10.0
+    shift: Share = 0.06  # of the side
+    zoom: Share = 0.1
+    shear_degrees: NonNegative = 5.0
+    stretch: Share = 0.25  # of the aspect
+    gamma: Share = 0.25  # exponent between 1/(1+gamma) and 1+gamma
+    brightness: Share = 0.1  # of the full range
+    contrast: Share = 0.2
+    blur: Share = 0.5  # resampled through at least (1 - blur) of the side
+    sharpen: NonNegative = 1.0  # unsharp masking; a film is blurred or sharpened, never both
+    noise: Share = 0.02  # standard deviation, of the full range
+    grain: Annotated[float, Field(ge=0, le=0.9)] = 0.0  # drawn on a grid coarser by this share

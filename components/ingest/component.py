@@ -1,0 +1,171 @@
+"""XrayExampleGen: from a folder of X-rays to Examples, divided by patient, and a ledger.
+
+It inspects every file, decides on all of them, and writes what is kept.
+"""
+
+import json
+import logging
+import secrets
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import Channel, ComponentSpec, artifact_utils, component_spec, standard_artifacts
+from tfx.types.artifact import Artifact
+
+from components import names
+from components.ingest import ledger, listing, passes, report, splitting, work_lists
+from components.ingest.inspection import Inspector, Record
+from components.ingest.ledger import Fate
+from components.ingest.listing import Entry, IngestError
+from components.ingest.settings import DataConfig
+from components.ingest.work_lists import WorkList
+
+
+class IngestReport(Artifact):
+    """A folder with report.json, rejects.csv and duplicates.csv: see `report.write`."""
+
+    TYPE_NAME = "pneumonia.IngestReport"  # Kubeflow wants namespace.Name
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Two passes on Beam with the decisions between them, where all hashes are known."""
+
+    def Do(  # noqa: N802 - TFX's name
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """TFX calls it where no cached execution fits. Raises IngestError."""
+        base = Path(exec_properties["input_base"])
+        config = DataConfig(**json.loads(exec_properties["data_config"]))
+        seed = exec_properties["seed"]
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        report_folder = artifact_utils.get_single_instance(output_dict["ingest_report"]).uri
+        work = f"{report_folder}/work"
+        fileio.makedirs(work)
+        try:
+            entries, left_out = _entries(base, config, seed)
+            # Drawn anew and kept nowhere: nobody finds an id again from what is written.
+            salt = secrets.token_bytes(32)
+            inspector = Inspector(listing.folder_of(base), config, seed, salt)
+            records = self._inspect(inspector, entries, work)
+            fates = ledger.decide(records, config)
+            ingested = report.build(records, fates, left_out)
+            report.check(ingested, records, fates, config.max_rejected)
+            self._store(inspector, records, fates, work, examples)
+        finally:
+            fileio.rmtree(work)
+        report.write(report_folder, ingested, records, fates)
+        for note in ingested.notes:
+            logging.warning("Ingest: %s", note)
+
+    def _inspect(self, inspector: Inspector, entries: Iterable[Entry], work: str) -> list[Record]:
+        lists = work_lists.write(f"{work}/entries", entries)
+        passes.run(self._make_beam_pipeline(), lists, passes.InspectList(inspector))
+        results = (work_lists.read(passes.inspected(one.path), Record) for one in lists)
+        return list(chain.from_iterable(results))
+
+    def _store(
+        self,
+        inspector: Inspector,
+        records: Sequence[Record],
+        fates: Sequence[Fate],
+        work: str,
+        examples: Artifact,
+    ) -> None:
+        _describe(examples)
+        targets: list[tuple[WorkList, str]] = []
+        for split in names.SPLITS:
+            kept = [r for r, fate in zip(records, fates, strict=True) if fate.split == split]
+            # By hash, so that a file holds a mixture of classes.
+            kept.sort(key=lambda record: (record.sha256, record.path))
+            lists = work_lists.write(f"{work}/{split}", kept)
+            folder = artifact_utils.get_split_uri([examples], split)
+            fileio.makedirs(folder)
+            for number, one in enumerate(lists):
+                name = f"data_tfrecord-{number:05d}-of-{len(lists):05d}.gz"
+                targets.append((one, f"{folder}/{name}"))
+        step = passes.StoreList(inspector.folder, inspector.config)
+        passes.run(self._make_beam_pipeline(), targets, step)
+        _check_nothing_changed([one for one, _ in targets])
+
+
+class XrayExampleGenSpec(ComponentSpec):
+    """What XrayExampleGen is told and writes; it has no input but the folder."""
+
+    PARAMETERS = {
+        "input_base": component_spec.ExecutionParameter(type=str),
+        "data_config": component_spec.ExecutionParameter(type=str),
+        "seed": component_spec.ExecutionParameter(type=int),
+        "fingerprint": component_spec.ExecutionParameter(type=str),
+        "code_version": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: dict[str, component_spec.ChannelParameter] = {}
+    OUTPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "ingest_report": component_spec.ChannelParameter(type=IngestReport),
+    }
+
+
+class XrayExampleGen(base_beam_component.BaseBeamComponent):
+    """Reads JPEG, PNG and DICOM files into tf.Examples with the splits train, val and test.
+
+    Runs on Beam, whose workers all must see `input_base` (see `listing.entries`). `fingerprint` is
+    `listing.fingerprint` of it and, with `code_version`, decides whether a cached execution fits.
+    Outputs: `examples`, gzipped TFRecords with the features of components/names.py, and
+    `ingest_report`, see `report.Report`.
+    """
+
+    SPEC_CLASS = XrayExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self, input_base: str, data_config: str, seed: int, fingerprint: str, code_version: str
+    ) -> None:
+        super().__init__(
+            XrayExampleGenSpec(
+                input_base=input_base,
+                data_config=data_config,
+                seed=seed,
+                fingerprint=fingerprint,
+                code_version=code_version,
+                examples=Channel(type=standard_artifacts.Examples),
+                ingest_report=Channel(type=IngestReport),
+            )
+        )
+
+
+def _entries(base: Path, config: DataConfig, seed: int) -> tuple[Iterable[Entry], int]:
+    """What is to be read, and how many files the limit leaves out."""
+    found = listing.entries(base)
+    if config.limit_per_class is None:
+        return found, 0
+    everything = list(found)
+    kept = splitting.limit(everything, config.limit_per_class, config.patient_pattern, seed)
+    return kept, len(everything) - len(kept)
+
+
+def _describe(examples: Artifact) -> None:
+    examples.split_names = artifact_utils.encode_split_names(list(names.SPLITS))
+    examples.span, examples.version = 0, 0
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, "tfrecords_gzip")
+
+
+def _check_nothing_changed(lists: Sequence[WorkList]) -> None:
+    outcomes = chain.from_iterable(
+        work_lists.read(passes.outcome(one.path), passes.Stored) for one in lists
+    )
+    changed = [name for outcome in outcomes for name in outcome.changed]
+    if changed:
+        raise IngestError(
+            f"{len(changed)} files changed while they were read, the first: {changed[0]!r}; "
+            "start again when nothing writes to the folder"
+        )

@@ -1,0 +1,125 @@
+"""What reading one file tells: its hash, its patient, or why it is rejected."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from client import images
+from components.ingest import near_duplicates, patients
+from components.ingest.listing import Entry
+from components.ingest.settings import DataConfig
+
+_TELLING = 4  # characters of a manifest's patient id
+_SMALL, _LARGE = 800, 1200  # about a third each of the public training set
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One file's facts; no pixels, no bytes, and nothing of a DICOM's patient but hashes.
+
+    path: where it is read again. name: as it is written, patients' names taken out. group: stands
+    for the patient (patients.group). patient_id: as it is written. patient_from: manifest, dicom,
+    name, or file where each file is its own patient. sha256: of the bytes to be stored. reason
+    and detail: why it is rejected, else empty.
+    """
+
+    path: str
+    name: str
+    label: int | None
+    official_test: bool
+    group: str = ""
+    patient_id: str = ""
+    patient_from: str = ""
+    etiology: str = ""
+    source: str = ""
+    source_format: str = ""
+    sha256: str = ""
+    difference_hash: str = ""
+    width: int = 0
+    height: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspector:
+    """Reads files one by one; `salt` hides patients' ids and is kept nowhere."""
+
+    folder: Path
+    config: DataConfig
+    seed: int
+    salt: bytes = dataclasses.field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Raises IngestError where the configured pattern is unusable, before Beam starts."""
+        patients.compile_pattern(self.config.patient_pattern)
+
+    def __call__(self, entry: Entry) -> Record:
+        """Reads, checks and hashes one file; whatever is wrong with it stands in the record."""
+        if entry.problem:
+            return self._rejected(entry, images.Reason.UNREADABLE, entry.problem)
+        try:
+            xray = images.read(
+                self.folder / entry.path,
+                max_bytes=self.config.max_bytes,
+                max_pixels=self.config.max_pixels,
+            )
+        except images.ImageError as error:
+            return self._rejected(entry, error.reason, str(error), error.identity)
+        return self._sound(entry, xray)
+
+    def _sound(self, entry: Entry, xray: images.XRay) -> Record:
+        patient, patient_from = self._patient(entry, xray)
+        is_private = patient_from in ("manifest", "dicom") or xray.source_format == "dicom"
+        return Record(
+            path=entry.path,
+            name=self._name(entry, xray.identity),
+            label=entry.label,
+            official_test=entry.official_test,
+            group=patients.group(patient, self.seed),
+            patient_id=patients.pseudonym(patient, self.salt) if is_private else patient,
+            patient_from=patient_from,
+            etiology=entry.etiology or patients.etiology(entry.path, entry.label),
+            source=entry.source or xray.source_format,
+            source_format=xray.source_format,
+            sha256=xray.sha256,
+            difference_hash=near_duplicates.difference_hash(xray.data),
+            width=xray.width,
+            height=xray.height,
+        )
+
+    def _patient(self, entry: Entry, xray: images.XRay) -> tuple[str, str]:
+        pattern = patients.compile_pattern(self.config.patient_pattern)
+        if entry.patient:
+            return entry.patient, "manifest"
+        if xray.patient_id:
+            return xray.patient_id, "dicom"
+        if patient := patients.from_name(entry.path, pattern):
+            return patient, "name"
+        return f"file-{xray.sha256[:20]}", "file"
+
+    def _rejected(
+        self, entry: Entry, reason: str, detail: str, identity: tuple[str, ...] = ()
+    ) -> Record:
+        name = self._name(entry, identity)
+        return Record(
+            entry.path, name, entry.label, entry.official_test, reason=str(reason), detail=detail
+        )
+
+    def _name(self, entry: Entry, identity: tuple[str, ...]) -> str:
+        """The path without the patient's names and ids, which file names often carry."""
+        path = entry.path
+        # A manifest may count its patients from 1: such an id tells nobody, and is in every name.
+        told = (entry.patient,) if entry.patient and len(entry.patient) >= _TELLING else ()
+        for word in (*identity, *told):
+            stand_in = patients.pseudonym(word, self.salt)
+            path = re.sub(re.escape(word), stand_in, path, flags=re.IGNORECASE)
+        return path
+
+
+def size_class(width: int, height: int) -> str:
+    """small, medium or large: a shorter side under 800, under 1200, or of 1200 pixels and more."""
+    shorter = min(width, height)
+    if shorter < _SMALL:
+        return "small"
+    return "medium" if shorter < _LARGE else "large"

@@ -1,0 +1,114 @@
+"""What becomes of each file: written to a split, left out as a duplicate, or rejected."""
+
+import dataclasses
+import enum
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from components import names
+from components.ingest import splitting
+from components.ingest.inspection import Record
+from components.ingest.settings import DataConfig
+
+
+class Cause(enum.StrEnum):
+    """A reject's reason that only the other files and the folders can give."""
+
+    UNLABELLED = "unlabelled"
+    CONFLICTING_LABELS = "conflicting_labels"
+    PATIENT_IN_TEST = "patient_in_test"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fate:
+    """Exactly one of the three is set, of a test split's duplicates `split` and `duplicate_of`.
+
+    duplicate_of: position of the record with the same bytes that is written.
+    """
+
+    split: str = ""
+    reason: str = ""
+    detail: str = ""
+    duplicate_of: int | None = None
+
+
+def decide(records: Sequence[Record], config: DataConfig) -> list[Fate]:
+    """Each record's fate, in the records' order; it does not depend on that order.
+
+    First match counts: unreadable (the record says so); without label; the same bytes under two
+    labels (both rejected, but a test copy stays); the same bytes again (the test copy is written,
+    else the first by path; an official test split is written whole); a patient of the official test
+    split. What is left is divided by patient: into train and val where there is an official test
+    split, else into train, val and test. Patients who share a film are one.
+    """
+    fates: list[Fate | None] = [_own_fault(record) for record in records]
+    by_bytes: dict[str, list[int]] = defaultdict(list)
+    for index in sorted(range(len(records)), key=lambda index: records[index].path):
+        if fates[index] is None:
+            by_bytes[records[index].sha256].append(index)
+    for copies in by_bytes.values():
+        for index, fate in _among_copies(copies, records).items():
+            fates[index] = fate
+    joined = _joined([records[index].group for index in copies] for copies in by_bytes.values())
+    groups = [joined.get(record.group, record.group) for record in records]
+    test_groups = {group for group, fate in zip(groups, fates, strict=True) if fate and fate.split}
+    pool = [index for index, fate in enumerate(fates) if fate is None]
+    shares = {names.VAL: config.val_fraction}
+    if not any(record.official_test for record in records):
+        shares = {names.TEST: config.test_fraction} | shares
+    outside_test = [index for index in pool if groups[index] not in test_groups]
+    splits = splitting.assign(
+        ((groups[index], records[index].label or 0) for index in outside_test), shares
+    )
+    in_test = Fate(reason=Cause.PATIENT_IN_TEST, detail="a film of a patient of the test split")
+    for index in pool:
+        split = splits.get(groups[index])
+        fates[index] = Fate(split=split) if split else in_test
+    return [fate for fate in fates if fate is not None]
+
+
+def _joined(shared: Iterable[Sequence[str]]) -> dict[str, str]:
+    """The first of all groups that a group is joined to, by films shared among groups."""
+    parents: dict[str, str] = {}
+
+    def first(group: str) -> str:
+        while group in parents:
+            group = parents[group]
+        return group
+
+    for groups in shared:
+        least, *others = sorted({first(group) for group in groups})
+        parents.update(dict.fromkeys(others, least))
+    return {group: first(group) for group in parents}
+
+
+def _own_fault(record: Record) -> Fate | None:
+    if record.reason:
+        return Fate(reason=record.reason, detail=record.detail)
+    if record.label is None:
+        return Fate(reason=Cause.UNLABELLED, detail="stands in no class folder or has no label")
+    return None
+
+
+def _among_copies(copies: Sequence[int], records: Sequence[Record]) -> Mapping[int, Fate]:
+    """The fates that the same bytes elsewhere decide; none for what goes to the pool."""
+    tests = [index for index in copies if records[index].official_test]
+    others = [index for index in copies if not records[index].official_test]
+    fates = {index: Fate(split=names.TEST, duplicate_of=tests[0]) for index in tests[1:]}
+    if tests:
+        fates[tests[0]] = Fate(split=names.TEST)
+    if len({records[index].label for index in tests or others}) > 1:
+        contradicted = others
+    else:
+        right = records[(tests or others)[0]].label
+        contradicted = [index for index in others if records[index].label != right]
+    for index in contradicted:
+        other = next(i for i in copies if records[i].label != records[index].label)
+        fates[index] = Fate(
+            reason=Cause.CONFLICTING_LABELS, detail=f"same bytes as {records[other].name}"
+        )
+    agreeing = [index for index in others if index not in fates]
+    kept = tests or agreeing
+    for index in agreeing if tests else agreeing[1:]:
+        fates[index] = Fate(duplicate_of=kept[0])
+    return fates

@@ -1,0 +1,193 @@
+"""The SavedModel: three signatures around the Transform graph, the network and its threshold."""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from components import names
+from components.examples import SLICE
+from components.image import prepare
+from components.image.heatmap import HEATMAP_SIZE, overlay, uncrop_heatmap
+from components.image.settings import ImageConfig
+from components.model.familiarity import LIMIT, TINY, Familiarity
+from components.model.network import Network
+from components.model.operating_point import OperatingPoint
+
+_BYTES = tf.TensorSpec([None], tf.string, name=names.IMAGE_BYTES)
+_SCORES = {
+    names.PROBABILITY: tf.TensorSpec([None], tf.float32),
+    names.THRESHOLD: tf.TensorSpec([None], tf.float32),
+    names.LABEL: tf.TensorSpec([None], tf.int64),
+    names.QUALITY: tf.TensorSpec([None], tf.float32),
+}
+_MAPS = {
+    **_SCORES,
+    names.HEATMAP: tf.TensorSpec([None, HEATMAP_SIZE, HEATMAP_SIZE], tf.float32),
+    names.OVERLAY: tf.TensorSpec([None], tf.string),
+}
+
+Tensors = dict[str, tf.Tensor]
+
+
+class Servable(tf.Module):
+    """The model as it is served.
+
+    The operating point is kept in variables, so that a loaded model can be calibrated anew and
+    saved again: `slope`, `intercept`, `threshold`, `heat_scale`, all float32[].
+
+    Args:
+        network: trained.
+        point: fitted on its outputs.
+        familiarity: fitted on its trunk's outputs.
+        transform: folder of the SavedModel that tf.Transform wrote.
+        image: the options that Transform's graph was built with.
+
+    Raises:
+        tf.errors.InvalidArgumentError: from any signature, for bytes that are not an image.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        point: OperatingPoint,
+        familiarity: Familiarity,
+        transform: str,
+        image: ImageConfig,
+    ) -> None:
+        super().__init__(name=names.MODEL_NAME)
+        self._network = network
+        self._image = image
+        self.weights = network.variables
+        self.transform = tf.saved_model.load(transform)
+        self.slope = tf.Variable(point.slope, trainable=False, name="slope")
+        self.intercept = tf.Variable(point.intercept, trainable=False, name="intercept")
+        self.threshold = tf.Variable(point.threshold, trainable=False, name="threshold")
+        self.heat_scale = tf.Variable(point.heat_scale, trainable=False, name="heat_scale")
+        self._familiar_mean = tf.constant(familiarity.mean)
+        # A variable: a constant would be stored once for each signature.
+        self.whitening = tf.Variable(familiarity.whitening, trainable=False, name="whitening")
+        self._familiar_centre, self._familiar_spread = familiarity.centre, familiarity.spread
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)], autograph=False
+    )
+    def serving_default(self, examples: tf.Tensor) -> Tensors:
+        """Serialized tf.Examples with `image/encoded`, string[N]; what TFMA and tools call."""
+        spec = {names.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+        return self.predict_image(tf.io.parse_example(examples, spec)[names.IMAGE])
+
+    @tf.function(input_signature=[_BYTES], autograph=False)
+    def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
+        """JPEG or PNG, string[N]; what the client calls."""
+        return _in_slices(lambda part: self._scores(*self.examine(part)), image_bytes, _SCORES)
+
+    @tf.function(input_signature=[_BYTES], autograph=False)
+    def cam(self, image_bytes: tf.Tensor) -> Tensors:
+        """JPEG or PNG, string[N]; the prediction with its class-activation map."""
+        return _in_slices(self._maps, image_bytes, _MAPS)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Calibrated logits by place, float32[n,h,w], whose mean is the film's; quality f32[n]."""
+        size = self._image.size
+        images = tf.map_fn(
+            lambda png: tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1]),
+            self._prepared(image_bytes),
+            fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
+        )
+        seen = self._network.trunk(images, training=False)
+        margins = self.slope * self._network.evidence(seen) + self.intercept
+        return margins, self._quality(tf.reduce_mean(seen, axis=[1, 2]))
+
+    def _quality(self, averaged: tf.Tensor) -> tf.Tensor:
+        """As `Familiarity.quality`."""
+        away = tf.linalg.matmul(averaged - self._familiar_mean, self.whitening)
+        far = tf.math.log(tf.norm(away, axis=1) + TINY)
+        return tf.sigmoid(2 * (LIMIT - (far - self._familiar_centre) / self._familiar_spread))
+
+    def _prepared(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        """What Transform's graph makes of the images; its outputs need no other feature.
+
+        Its function is called, not TransformFeaturesLayer, a Keras 2 model that takes seconds
+        to save.
+        """
+        transform = self.transform.transform_fn
+        ((specs,), _) = transform.structured_input_signature
+        unused = {name: tf.zeros(tf.shape(image_bytes), spec.dtype) for name, spec in specs.items()}
+        return transform({**unused, names.IMAGE: image_bytes})[names.IMAGE_PNG]
+
+    def _boxes(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(
+            lambda image: prepare.crop_box(prepare.decode_grey(image), self._image),
+            image_bytes,
+            fn_output_signature=tf.TensorSpec([4], tf.float32),
+        )
+
+    def _scores(self, margins: tf.Tensor, quality: tf.Tensor) -> Tensors:
+        probability = tf.sigmoid(tf.reduce_mean(margins, axis=[1, 2]))
+        return {
+            names.PROBABILITY: probability,
+            names.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
+            names.LABEL: tf.cast(probability >= self.threshold, tf.int64),
+            names.QUALITY: quality,
+        }
+
+    def _maps(self, image_bytes: tf.Tensor) -> Tensors:
+        """Heat is the evidence beyond the decision threshold, on the scale fixed on val.
+
+        It is weighted with the film's probability: evidence that the rest of the film outweighs
+        may not make a healthy one glow.
+        """
+        margins, quality = self.examine(image_bytes)
+        scores = self._scores(margins, quality)
+        cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
+        heat = tf.clip_by_value((margins - cut) / self.heat_scale, 0.0, 1.0)
+        heat *= scores[names.PROBABILITY][:, None, None]
+        heatmap = uncrop_heatmap(heat, self._boxes(image_bytes))
+        overlays = tf.map_fn(
+            lambda pair: overlay(*pair),
+            (image_bytes, heatmap),
+            fn_output_signature=tf.string,
+            parallel_iterations=2,
+        )
+        return {
+            **scores,
+            names.HEATMAP: heatmap,
+            names.OVERLAY: overlays,
+        }
+
+
+def export(servable: Servable, folder: str) -> None:
+    """Writes the SavedModel: each weight once, no optimizer state."""
+    tf.saved_model.save(
+        servable,
+        folder,
+        signatures={
+            names.SERVING_DEFAULT: servable.serving_default,
+            names.PREDICT_IMAGE: servable.predict_image,
+            names.CAM: servable.cam,
+        },
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+
+
+def _in_slices(
+    work: Callable[[tf.Tensor], Tensors],
+    image_bytes: tf.Tensor,
+    outputs: Mapping[str, tf.TensorSpec],
+) -> Tensors:
+    """Runs `work` on SLICE images after another and joins what it gives; none give none."""
+    slices = -(-tf.size(image_bytes) // SLICE)
+    arrays = {
+        name: tf.TensorArray(spec.dtype, slices, element_shape=spec.shape, infer_shape=False)
+        for name, spec in outputs.items()
+    }
+
+    def body(index: tf.Tensor, arrays: dict[str, tf.TensorArray]) -> tuple[tf.Tensor, dict]:
+        part = work(image_bytes[index * SLICE : (index + 1) * SLICE])
+        return index + 1, {name: array.write(index, part[name]) for name, array in arrays.items()}
+
+    _, arrays = tf.while_loop(
+        lambda index, _: index < slices, body, (0, arrays), parallel_iterations=1
+    )
+    return {name: array.concat() for name, array in arrays.items()}

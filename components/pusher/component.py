@@ -1,0 +1,117 @@
+"""Publishes a blessed model to the serving folder, whole or not at all."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
+from tfx.components.pusher import executor as tfx_pusher
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import (
+    BaseChannel,
+    Channel,
+    ComponentSpec,
+    artifact_utils,
+    component_spec,
+    standard_artifacts,
+)
+from tfx.types.artifact import Artifact
+from tfx.utils import path_utils
+
+from components.pusher import versions
+
+Artifacts = dict[str, list[Artifact]]
+
+
+class AtomicPusherSpec(ComponentSpec):
+    """What AtomicPusher reads, writes and is told."""
+
+    PARAMETERS = {
+        "serving_dir": component_spec.ExecutionParameter(type=str),
+        "keep_versions": component_spec.ExecutionParameter(type=int),
+    }
+    INPUTS = {
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
+    }
+    OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
+
+
+class Executor(tfx_pusher.Executor):
+    """TFX's Pusher with a push that a kill or a full disk cannot leave half done."""
+
+    def Do(  # noqa: N802 - TFX's name
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
+    ) -> None:
+        """TFX calls it where no cached execution fits.
+
+        A model that is in the folder already is not copied again: neither after a kill between the
+        push and its entry in the metadata, nor where only the bounds changed. Raises
+        versions.PublishError.
+        """
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        folder = Path(exec_properties["serving_dir"])
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
+        of = versions.Record(model=identify(model.uri), baseline=_baseline(blessing))
+        version = versions.find(folder, of.model.sha256)
+        pushed.set_int_custom_property("published", int(version is None))
+        if version is None:
+            version = versions.publish(folder, Path(path_utils.serving_model_path(model.uri)), of)
+        versions.prune(folder, exec_properties["keep_versions"])
+        logging.info("%s: holds the model as version %d", folder, version)
+        self._MarkPushed(pushed, str(folder / str(version)), str(version))
+
+
+class AtomicPusher(base_component.BaseComponent):
+    """Publishes a model that is blessed for its figures and, where it was tried, for its serving.
+
+    `serving_dir` is TensorFlow Serving's `model_base_path`, on a file system that renames whole
+    folders (not a bucket); the newest `keep_versions` versions stay there. The output
+    `pushed_model` carries the custom properties of TFX's own Pusher: `pushed` (0 or 1) and, of a
+    pushed one, `pushed_version` and `pushed_destination`; besides, `published` (0 or 1) tells
+    whether a version was written or was there.
+    """
+
+    SPEC_CLASS = AtomicPusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        model_blessing: BaseChannel,
+        serving_dir: str,
+        keep_versions: int,
+        infra_blessing: BaseChannel | None = None,
+    ) -> None:
+        if "://" in serving_dir:
+            raise ValueError(f"serving_dir {serving_dir}: give a folder; a bucket cannot rename")
+        if keep_versions < 1:
+            raise ValueError(f"keep_versions {keep_versions}: must be at least 1")
+        super().__init__(
+            AtomicPusherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                infra_blessing=infra_blessing,
+                serving_dir=serving_dir,
+                keep_versions=keep_versions,
+                pushed_model=Channel(type=standard_artifacts.PushedModel),
+            )
+        )
+
+
+def _baseline(blessing: Artifact) -> versions.Model | None:
+    """None, too, where it is out of reach: on Kubeflow a step sees its own inputs and no others."""
+    uri = blessing.get_string_custom_property(ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY)
+    return identify(uri) if uri and Path(uri).is_dir() else None
+
+
+def identify(uri: str) -> versions.Model:
+    """The Model artifact at `uri`, by its content."""
+    return versions.Model(uri, versions.digest(Path(path_utils.serving_model_path(uri))))

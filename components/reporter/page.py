@@ -1,0 +1,178 @@
+"""Renders the report: one file that loads nothing from elsewhere."""
+
+import base64
+import importlib.metadata
+import importlib.resources
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import tensorflow as tf
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tfx.types import artifact_utils
+from tfx.types.artifact import Artifact
+from tfx.utils import path_utils
+
+from components import names
+from components.evaluator import results
+from components.evaluator.results import Results
+from components.examples import Split
+from components.files import replacing
+from components.model.card import CARD, EXTRA, SUMMARY
+from components.pusher import versions
+from components.reporter import charts, data, films
+from components.serving_check.component import REPORT
+from components.statistics import wilson
+from components.stress.component import FILE
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+_FONT: Final = "static/fonts/ibm-plex-sans.woff2"
+_SOFTWARE: Final = ("tensorflow", "keras", "tfx", "tensorflow-model-analysis", "apache-beam")
+
+
+def write(
+    artifacts: Mapping[str, Artifact], config: Mapping[str, Any], data_version: str, target: Path
+) -> list[str]:
+    """Writes the report of one model and returns its warnings; Reporter calls it.
+
+    Args:
+        artifacts: Reporter's inputs by name; see ReporterSpec.
+        config: the run's configuration, plain values.
+        data_version: the X-rays' fingerprint.
+        target: the page.
+    """
+    uris = {name: Path(artifact.uri) for name, artifact in artifacts.items()}
+    saved_model = Path(path_utils.serving_model_path(artifacts["model"].uri))
+    measured = results.read(uris["evaluation"])
+    training = json.loads((saved_model / EXTRA / SUMMARY).read_text("utf-8"))
+    serving = json.loads((uris["infra_blessing"] / REPORT).read_text("utf-8"))
+    counts = measured.candidate.overall.counts
+    model = tf.saved_model.load(str(saved_model))
+    split = Split(Path(artifact_utils.get_split_uri([artifacts["examples"]], names.TEST)))
+    asked = films.ask(model, split, counts.positives + counts.negatives)
+    settings = config["report"]
+    stress = json.loads((uris["stress_test"] / FILE).read_text("utf-8"))
+    held = data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"])
+    warnings = [*held.warnings, *_warnings(stress, config["gate"])]
+    template = _environment().get_template("report.html")
+    page = template.render(
+        name=config["name"],
+        classes=names.CLASSES,
+        results=measured,
+        evaluation=measured.evaluation,
+        overall=measured.candidate.overall,
+        curves=measured.candidate.curves,
+        blessed=_is_blessed(artifacts["blessing"]) and _is_blessed(artifacts["infra_blessing"]),
+        serving=serving,
+        explorer=_explorer(measured, asked[0].threshold if asked else 0.5),
+        charts=charts,
+        galleries=films.galleries(model, split, asked, settings["films_per_gallery"]),
+        data=held,
+        stress=stress,
+        warnings=warnings,
+        max_drop=config["gate"]["max_robustness_drop"],
+        training=training,
+        card=json.loads((saved_model / EXTRA / CARD).read_text("utf-8")),
+        lineage=_lineage(artifacts, data_version, saved_model, training),
+        artifacts=artifacts,
+        config=yaml.safe_dump(dict(config), sort_keys=False),
+        font=_font(),
+    )
+    with replacing(target) as file:
+        file.write(page.encode())
+    return warnings
+
+
+def _warnings(stress: Mapping[str, Any], gate: Mapping[str, Any]) -> Iterator[str]:
+    """What the gate does not refuse for, and people should know."""
+    if stress["robustness"] and stress["robustness"]["mean_drop"] > gate["max_robustness_drop"]:
+        yield (
+            f"on corrupted films sensitivity or specificity drops by "
+            f"{stress['robustness']['mean_drop']:.4f} on average, more than "
+            f"{gate['max_robustness_drop']:.4f}"
+        )
+    if cam := stress["cam"]:
+        flagged = sum(place["flagged"] for place in cam["places"])
+        if flagged * 2 > len(cam["places"]):
+            yield f"{flagged} of {len(cam['places'])} heat maps look beside the lungs"
+        if not cam["is_faithful"]:
+            yield "the hottest places of the heat maps matter no more to the model than any others"
+
+
+def _is_blessed(blessing: Artifact) -> bool:
+    return blessing.get_int_custom_property("blessed") == 1
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(
+        num=_number,
+        count="{:,}".format,
+        words=lambda name: name.replace("_", " "),
+        known=lambda interval: interval is not None and not _missing(interval[0]),
+    )
+    environment.globals.update(wilson=wilson)
+    return environment
+
+
+def _number(value: Any, digits: int = 4) -> str:
+    # Adding 0.0 makes -0.0 a plain zero.
+    return "–" if _missing(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def _missing(value: Any) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _explorer(measured: Results, threshold: float) -> dict[str, Any]:
+    """What the page's script needs: the counts at each threshold where a decision changes.
+
+    The model's own threshold lies between TFMA's, so it is put among them with the counts of its
+    own decisions.
+    """
+    counts = measured.candidate.overall.counts
+    points = [
+        (point.threshold, point.counts.true_positives, point.counts.false_positives)
+        for point in measured.candidate.curves.turns()
+    ]
+    own = (threshold, counts.true_positives, counts.false_positives)
+    ordered = sorted([*points, own])
+    return {
+        "points": ordered,
+        "own": ordered.index(own),
+        "sick": counts.positives,
+        "healthy": counts.negatives,
+    }
+
+
+def _lineage(
+    artifacts: Mapping[str, Artifact], data_version: str, saved_model: Path, training: Any
+) -> list[tuple[str, str]]:
+    examples = artifacts["examples"]
+    software = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _SOFTWARE)
+    return [
+        (
+            "Data",
+            f"version {data_version}; span {examples.span}, by split: {', '.join(names.SPLITS)}",
+        ),
+        ("Training code", f"SHA-256 {training['code_version']}"),
+        ("Starting weights", f"{training['weights']['source']}, {training['weights']['sha256']}"),
+        ("Model", f"SHA-256 {versions.digest(saved_model)}"),
+        ("Trained", training["trained_at"]),
+        ("Software", software),
+    ]
+
+
+def _font() -> str:
+    """The web page's typeface, so that both look alike."""
+    font = importlib.resources.files("client.web").joinpath(_FONT).read_bytes()
+    return "data:font/woff2;base64," + base64.b64encode(font).decode()

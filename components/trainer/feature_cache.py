@@ -1,0 +1,273 @@
+"""What the frozen trunk makes of each image, computed once and kept on disk in float16."""
+
+import hashlib
+import io
+import logging
+import os
+import shutil
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from components import names
+from components.files import remove_parts, replacing
+from components.progress import bar
+from components.trainer.precision import arithmetic
+
+SHARD = 64  # images a file; what an interruption can cost
+_BATCH = 16
+_MOST_AVERAGED = 20_000  # films, evenly spread: a covariance of 512 x 512 needs no more
+_IN_USE = 24 * 3600.0  # seconds
+_LARGEST = float(np.finfo(np.float16).max)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Trunk outputs on disk and the labels that belong to them, in the examples' order.
+
+    Attributes:
+        labels: int64[N].
+        hashes: N SHA-256 digests, each of a prepared image and its label.
+        shards: files of SHARD rows each (the last may hold fewer), float16[n,h,w,C] as .npy.
+        shape: (h, w, C).
+        seconds: what computing the missing shards took.
+    """
+
+    labels: np.ndarray
+    hashes: tuple[bytes, ...]
+    shards: tuple[Path, ...]
+    shape: tuple[int, ...]
+    seconds: float
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self.labels)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the examples, whatever order they came in."""
+        return hashlib.sha256(b"".join(sorted(self.hashes))).hexdigest()
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """float16[n,h,w,C] of the given row numbers; mapped, so only these are read."""
+        found = np.empty((len(rows), *self.shape), np.float16)
+        for shard in np.unique(rows // SHARD):
+            here = rows // SHARD == shard
+            found[here] = np.load(self.shards[shard], mmap_mode="r")[rows[here] % SHARD]
+        return found
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All rows in the examples' order: (float16[n,h,w,C], int64[n]), n <= size."""
+        return self._batches(size, np.arange(len(self)))
+
+    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All rows in an order that depends on seed, epoch and the set of images alone."""
+        canonical = sorted(range(len(self)), key=self.hashes.__getitem__)
+        order = np.random.default_rng([seed, epoch]).permutation(canonical)
+        return self._batches(size, order)
+
+    def _batches(self, size: int, order: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            yield self.read(rows), self.labels[rows]
+
+
+def compute(
+    trunk: keras.Model,
+    files: Sequence[str],
+    folder: Path,
+    name: str,
+    precision: str = "float32",
+) -> Features:
+    """Computes the trunk's output for every example, or finds it where it was computed before.
+
+    A shard is named after the images in it and its own checksum, in a folder named after the
+    trunk's layers, weights and precision: an interrupted run goes on at the first shard that is
+    missing, a damaged shard is computed again, and other data, weights or sizes never meet old
+    features.
+
+    Args:
+        trunk: uint8[N,S,S,1] to float32[N,h,w,C].
+        files: TFRecords of transformed examples (`image_png`, `label`), gzip where named .gz.
+        folder: the cache.
+        name: of the split, for the progress line.
+        precision: of the trunk's multiplications, `bfloat16` or `float32`.
+
+    Raises:
+        OSError: the disk has no room for the features.
+        ValueError: there are no examples.
+    """
+    folder = folder / _key(trunk, precision)
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_parts(folder)
+    labels, hashes = _index(files)
+    if not hashes:
+        raise ValueError(f"the {name} split holds no examples; see the ingest report")
+    digests = [
+        hashlib.sha256(b"".join(hashes[start : start + SHARD])).hexdigest()
+        for start in range(0, len(hashes), SHARD)
+    ]
+    there = _by_digest(folder)
+    intact = {digest: _intact(there[digest]) for digest in set(digests)}
+    found = [intact[digest] for digest in digests]
+    shape = tuple(trunk.output_shape[1:])
+    missing = [index for index, shard in enumerate(found) if shard is None]
+    images = sum(min(SHARD, len(labels) - index * SHARD) for index in missing)
+    _check_room(folder, images * int(np.prod(shape)) * 2)
+    with bar(f"features of {name}", images) as progress, arithmetic(precision):
+        if missing:
+            extract = _extractor(trunk)
+            for index, chunk in enumerate(_examples(files, SHARD)):
+                if found[index] is None:
+                    found[index] = _write(folder, digests[index], extract, chunk, progress)
+        seconds = progress.format_dict["elapsed"] if missing else 0.0
+    shards = tuple(shard for shard in found if shard is not None)
+    return Features(labels, hashes, shards, shape, seconds)
+
+
+def averages(split: Features) -> np.ndarray:
+    """The trunk's outputs averaged over the film, float32[N,C]; N is at most 20,000."""
+    rows = np.linspace(0, len(split) - 1, min(len(split), _MOST_AVERAGED)).astype(int)
+    return np.concatenate(
+        [
+            split.read(rows[start : start + _BATCH]).astype(np.float32).mean(axis=(1, 2))
+            for start in range(0, len(rows), SHARD)
+        ]
+    )
+
+
+def prune(folder: Path, limit: float) -> None:
+    """Deletes the shards that were not used for longest until the rest is within `limit` bytes.
+
+    A shard that was used during the last day stays, whatever the limit: somebody may be at it.
+    """
+    found = ((path, path.stat()) for path in folder.glob("*/*.npy"))
+    used = sorted((told.st_atime, told.st_size, path) for path, told in found)
+    surplus = sum(size for _, size, _ in used) - limit
+    for when, size, path in used:
+        if surplus <= 0 or when > time.time() - _IN_USE:
+            return
+        path.unlink(missing_ok=True)
+        surplus -= size
+
+
+def _key(trunk: keras.Model, precision: str) -> str:
+    digest = hashlib.sha256(f"{precision} {trunk.to_json()}".encode())
+    for weight in trunk.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _index(files: Sequence[str]) -> tuple[np.ndarray, tuple[bytes, ...]]:
+    """Labels int64[N] and digests of all examples; the images are not kept."""
+    labels: list[int] = []
+    hashes: list[bytes] = []
+    for chunk in _examples(files, SHARD):
+        chunk_labels = chunk[names.LABEL].numpy().tolist()
+        labels += chunk_labels
+        hashes += [
+            hashlib.sha256(b"%d" % label + png).digest()
+            for label, png in zip(chunk_labels, chunk[names.IMAGE_PNG].numpy(), strict=True)
+        ]
+    return np.array(labels, np.int64), tuple(hashes)
+
+
+def _examples(files: Sequence[str], size: int) -> Iterator[dict[str, tf.Tensor]]:
+    """Chunks of `image_png` string[n] and `label` int64[n]."""
+    spec = {
+        names.IMAGE_PNG: tf.io.FixedLenFeature([], tf.string),
+        names.LABEL: tf.io.FixedLenFeature([], tf.int64),
+    }
+    paths = sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
+    if not paths:
+        raise ValueError(f"no file matches {', '.join(files)}")
+    compression = "GZIP" if paths[0].endswith(".gz") else ""
+    records = tf.data.TFRecordDataset(paths, compression)
+    yield from records.batch(size).map(lambda batch: tf.io.parse_example(batch, spec)).prefetch(1)
+
+
+def _extractor(trunk: keras.Model) -> tf.types.experimental.GenericFunction:
+    size = trunk.input_shape[1]
+
+    def decode(png: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def extract(pngs: tf.Tensor) -> tf.Tensor:
+        images = tf.map_fn(decode, pngs, fn_output_signature=tf.uint8)
+        output = trunk(images, training=False)
+        # VGG-16's activations reach some thousands; float16 ends at 65504.
+        return tf.cast(tf.clip_by_value(output, -_LARGEST, _LARGEST), tf.float16)
+
+    return extract
+
+
+def _write(
+    folder: Path,
+    digest: str,
+    extract: tf.types.experimental.GenericFunction,
+    chunk: dict[str, tf.Tensor],
+    progress: tqdm,
+) -> Path:
+    pngs = chunk[names.IMAGE_PNG]
+    parts = []
+    for start in range(0, len(pngs), _BATCH):
+        parts.append(extract(pngs[start : start + _BATCH]).numpy())
+        progress.update(len(parts[-1]))
+    return _store(folder, digest, np.concatenate(parts))
+
+
+def _store(folder: Path, digest: str, rows: np.ndarray) -> Path:
+    buffer = io.BytesIO()
+    np.save(buffer, rows)
+    content = buffer.getbuffer()
+    path = folder / f"{digest}-{zlib.crc32(content):08x}.npy"
+    with replacing(path) as file:
+        file.write(content)
+    return path
+
+
+def _by_digest(folder: Path) -> dict[str, list[Path]]:
+    """The folder's shards by the digest in their name: read once, as there may be many."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in folder.glob("*-*.npy"):
+        found[path.name.partition("-")[0]].append(path)
+    return found
+
+
+def _intact(shards: Iterable[Path]) -> Path | None:
+    """The first shard whose content still has the checksum in its name."""
+    for path in shards:
+        if path.stem.endswith(f"-{_checksum(path):08x}"):
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+            return path
+        _log.warning("%s is damaged; computing it again", path)
+        path.unlink()
+    return None
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"{folder}: the features need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
+            "make room or train on fewer images (data.limit_per_class)"
+        )

@@ -1,0 +1,223 @@
+"""Trainer's run_fn: cached features, epochs, operating point, SavedModel."""
+
+import hashlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from components import names
+from components.image.settings import ImageConfig
+from components.model import card, familiarity, imagenet, operating_point, signatures, warmup
+from components.model.network import Network, build
+from components.model.settings import ModelConfig, OperatingPointConfig
+from components.statistics import newcombe, wilson
+from components.trainer import feature_cache, precision
+from components.trainer.feature_cache import Features, averages
+from components.trainer.fit import Epoch, Fit, fit
+from components.trainer.settings import TrainConfig
+
+if TYPE_CHECKING:  # half a minute of imports on a slow disk, and TFX calls this, not we TFX
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+_TRANSFORM_GRAPH = "transform_fn"  # TFTransformOutput.TRANSFORM_FN_DIR
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What Trainer's custom_config says."""
+
+    image: ImageConfig
+    model: ModelConfig
+    train: TrainConfig
+    operating_point: OperatingPointConfig
+    seed: int
+    code_version: str
+
+    @classmethod
+    def of(cls, custom_config: Mapping[str, Any]) -> "Settings":
+        """Reads the sections; pydantic refuses unknown fields and values out of range."""
+        return cls(
+            image=ImageConfig(**custom_config["image"]),
+            model=ModelConfig(**custom_config["model"]),
+            train=precision.resolve(TrainConfig(**custom_config["train"])),
+            operating_point=OperatingPointConfig(**custom_config["operating_point"]),
+            seed=custom_config["seed"],
+            code_version=custom_config["code_version"],
+        )
+
+
+def run_fn(fn_args: "FnArgs") -> None:
+    """Trains and exports a model; called by TFX's Trainer.
+
+    The SavedModel goes to `serving_model_dir`, with warm-up requests, model card and summary
+    below `assets.extra`; TensorBoard logs to `model_run_dir`. Features and the state of
+    the training go to custom_config's `cache_dir`, where an interrupted run finds them.
+
+    Raises:
+        ValueError: a split is empty or lacks a class, or the weights are not VGG-16's.
+    """
+    settings = Settings.of(fn_args.custom_config)
+    cache_dir = fn_args.custom_config["cache_dir"]
+    if cache_dir:
+        _run(fn_args, settings, Path(cache_dir))
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            _run(fn_args, settings, Path(scratch))
+
+
+def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
+    strategy = _strategy()
+    with strategy.scope():
+        start = imagenet.load(
+            settings.model.weights, width=settings.model.width, seed=settings.seed
+        )
+        network = build(settings.image.size, settings.model, start, settings.seed)
+    # The threshold is chosen on val, so val is seen as the served model will see it.
+    train, val = (
+        feature_cache.compute(network.trunk, files, cache / "features", split, arithmetic)
+        for split, files, arithmetic in (
+            (names.TRAIN, fn_args.train_files, settings.train.precision),
+            (names.VAL, fn_args.eval_files, "float32"),
+        )
+    )
+    _check_classes(train, val)
+    checkpoint = cache / "training" / f"{_key(settings, train, val, start)}.npz"
+    fitted = _fit(network, train, val, settings, checkpoint, fn_args.model_run_dir, strategy)
+    point = operating_point.choose(fitted.evidence, val.labels, settings.operating_point)
+    summary = _summary(settings, start, train, val, fitted, point)
+    transform = f"{fn_args.transform_output}/{_TRANSFORM_GRAPH}"
+    servable = signatures.Servable(
+        network, point, familiarity.fit(averages(train), averages(val)), transform, settings.image
+    )
+    _export(fn_args.serving_model_dir, servable, summary)
+    checkpoint.unlink(missing_ok=True)
+    feature_cache.prune(cache / "features", settings.train.cache_gigabytes * 1e9)
+
+
+def _strategy() -> tf.distribute.Strategy:
+    """All GPUs of this machine; TensorFlow's default device where there is one or none."""
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def _check_classes(train: Features, val: Features) -> None:
+    for name, split in ((names.TRAIN, train), (names.VAL, val)):
+        for label, count in enumerate(np.bincount(split.labels, minlength=2)):
+            if not count:
+                raise ValueError(
+                    f"the {name} split holds no {names.CLASSES[label]} film; add some, "
+                    "or change data.val_fraction or the seed"
+                )
+
+
+def _key(settings: Settings, train: Features, val: Features, start: imagenet.Weights) -> str:
+    """Names the checkpoint of this very training; it holds evidence in val's order."""
+    in_order = hashlib.sha256(b"".join(val.hashes)).hexdigest()
+    parts = [asdict(settings), train.digest, in_order, start.sha256]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _fit(
+    network: Network,
+    train: Features,
+    val: Features,
+    settings: Settings,
+    checkpoint: Path,
+    log_dir: str,
+    strategy: tf.distribute.Strategy,
+) -> Fit:
+    writer = tf.summary.create_file_writer(log_dir)
+
+    def report(epoch: Epoch) -> None:
+        figures = f"loss {epoch.loss:.4f}, val loss {epoch.val_loss:.4f}, AUC {epoch.val_auc:.4f}"
+        tqdm.write(f"epoch {epoch.number}: {figures}", file=sys.stderr)
+        with writer.as_default(step=epoch.number):
+            _scalar("loss/train", epoch.loss)
+            _scalar("loss/val", epoch.val_loss)
+            _scalar("auc/val", epoch.val_auc)
+
+    with closing(writer):
+        return fit(
+            network,
+            train,
+            val,
+            settings.train,
+            seed=settings.seed,
+            checkpoint=checkpoint,
+            report=report,
+            strategy=strategy,
+        )
+
+
+def _scalar(tag: str, value: float) -> None:
+    """A point of a TensorBoard curve; tf.summary.scalar would need TensorBoard itself."""
+    metadata = tf.compat.v1.SummaryMetadata(
+        plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR"
+    )
+    tf.summary.write(tag, tf.constant(value), metadata=metadata)
+
+
+def _summary(
+    settings: Settings,
+    start: imagenet.Weights,
+    train: Features,
+    val: Features,
+    fitted: Fit,
+    point: operating_point.OperatingPoint,
+) -> dict[str, Any]:
+    """What the report and the model card say of the training; plain values for JSON."""
+    counts = {
+        name: dict(zip(names.CLASSES, np.bincount(split.labels).tolist(), strict=True))
+        for name, split in ((names.TRAIN, train), (names.VAL, val))
+    }
+    healthy, sick = counts[names.VAL].values()
+    config = asdict(settings)
+    return {
+        "trained_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "code_version": config.pop("code_version"),
+        "config": config,
+        "weights": {"source": start.source, "sha256": start.sha256},
+        **counts,
+        "epochs": [asdict(epoch) for epoch in fitted.history],
+        "best_epoch": fitted.best.number,
+        "operating_point": asdict(point),
+        "validation": {
+            "auc": fitted.best.val_auc,
+            "auc_interval": newcombe(fitted.best.val_auc, sick, healthy),
+            "sensitivity": point.sensitivity,
+            "sensitivity_interval": wilson(point.sensitivity * sick, sick),
+            "specificity": point.specificity,
+            "specificity_interval": wilson(point.specificity * healthy, healthy),
+        },
+        "seconds": {
+            "features": train.seconds + val.seconds,
+            "epochs": sum(epoch.seconds for epoch in fitted.history),
+        },
+    }
+
+
+def _export(folder: str, servable: signatures.Servable, summary: Mapping[str, Any]) -> None:
+    """Writes the version beside its place and moves it there when it is whole."""
+    part = f"{folder.rstrip('/')}.part"
+    for leftover in (part, folder):
+        if tf.io.gfile.exists(leftover):
+            tf.io.gfile.rmtree(leftover)
+    signatures.export(servable, part)
+    extra = f"{part}/{card.EXTRA}"
+    tf.io.gfile.makedirs(extra)
+    for name, content in card.documents(summary).items():
+        with tf.io.gfile.GFile(f"{extra}/{name}", "wb") as file:
+            file.write(content)
+    warmup.write(f"{extra}/{warmup.FILE}")
+    tf.io.gfile.rename(part, folder)

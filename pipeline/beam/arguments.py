@@ -1,0 +1,38 @@
+"""Where Beam runs, as Beam's own arguments."""
+
+from pipeline.config import BeamConfig
+
+# Named by its path: the name "DirectRunner" tries Prism first and downloads its binary.
+_DIRECT = "pipeline.beam.direct_runner.DirectRunner"
+_FLINK = "pipeline.beam.flink.runner.FlinkRunner"
+
+
+def beam_args(config: BeamConfig) -> list[str]:
+    """Beam's command-line arguments for the configured runner; the user's own come last."""
+    # Named, though no image is used: otherwise TFX packs its own sources for every step, 7 s each.
+    return [*_runner(config), "--sdk_container_image=none", *config.args]
+
+
+def _runner(config: BeamConfig) -> list[str]:
+    if config.runner == "flink":
+        return [
+            f"--runner={_FLINK}",
+            f"--parallelism={config.workers}",
+            f"--sdk_worker_parallelism={config.workers}",
+            # Through files between stages: then memory does not depend on how many run at once, and
+            # what a lost worker had finished is not repeated.
+            "--execution_mode_for_batch=BATCH_FORCED",
+            # Otherwise a worker ends with its stage, and the job's next stage waits for a new one.
+            # After a loss Flink waits longer than that, see flink-conf.yaml.
+            "--environment_cache_millis=5000",
+            "--beam_plugin=tfx",
+        ]
+    if config.runner != "direct":
+        return [f"--runner={config.runner}", "--beam_plugin=tfx"]
+    if config.workers == 1:
+        return [f"--runner={_DIRECT}"]
+    return [
+        f"--runner={_DIRECT}",
+        f"--direct_num_workers={config.workers}",
+        "--direct_running_mode=multi_processing",
+    ]

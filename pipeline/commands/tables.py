@@ -1,0 +1,127 @@
+"""The gate's verdict as tables for the terminal."""
+
+import math
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components import names
+from components.evaluator.results import Counts, Figure, Slice
+from components.ingest.report import Report
+from pipeline.runs.verdict import Verdict
+
+
+def show(verdict: Verdict, console: Console) -> None:
+    """Prints bounds, confusion matrix and slices; the last line says what became of the model."""
+    overall = verdict.evaluation.overall
+    for part in (
+        _bounds(verdict, overall),
+        _confusion(overall.counts),
+        _slices([overall, *verdict.evaluation.slices]),
+        *(f"[yellow]warning[/]: {escape(warning)}" for warning in verdict.warnings),
+        _outcome(verdict),
+    ):
+        console.print(part, "", sep="\n")
+
+
+def _bounds(verdict: Verdict, overall: Slice) -> Table:
+    table = _table("Gate on the test split", "figure", "95 % interval", "asked for", "")
+    for bound in verdict.evaluation.bounds:
+        sign = "≤" if bound.at_most else "≥"
+        table.add_row(*_figure(bound.figure), f"{sign} {bound.limit:.4f}", _ok(bound.ok))
+    if not verdict.compared:
+        table.add_row("recall drop", "–", "", "no model to compare with", "")
+    if verdict.serving:
+        table.add_row("served answers", "", "", "as evaluated", _ok(verdict.serving["ok"]))
+    table.add_section()
+    for figure in (overall.specificity, overall.auc, *overall.others):
+        table.add_row(*_figure(figure), "", "")
+    for signature, latency in (verdict.serving or {}).get("latency_ms", {}).items():
+        table.add_row(f"served {signature}", f"{latency:.0f} ms", "", "", "")
+    return table
+
+
+def _confusion(counts: Counts) -> Table:
+    normal, pneumonia = names.CLASSES
+    table = _table("Confusion matrix", f"called {pneumonia}", f"called {normal}")
+    table.add_row(pneumonia, str(counts.true_positives), str(counts.false_negatives))
+    table.add_row(normal, str(counts.false_positives), str(counts.true_negatives))
+    return table
+
+
+def _slices(slices: list[Slice]) -> Table:
+    table = _table("Slices", "sick", "well", "recall (95 %)", "precision", "specificity", "AUC")
+    for item in slices:
+        table.add_row(
+            escape(f"{item.key} {item.value}") if item.key else "all",
+            str(item.counts.positives),
+            str(item.counts.negatives),
+            _short(item.recall),
+            *(_short(figure) for figure in (item.precision, item.specificity)),
+            "–" if math.isnan(item.auc.value) else f"{item.auc.value:.3f}",
+        )
+    return table
+
+
+def _short(figure: Figure) -> str:
+    """Two digits, so that a slice fits in a line of 80 characters."""
+    if math.isnan(figure.value):
+        return "–"
+    interval = figure.interval if figure.name == "recall" else None
+    return f"{figure.value:.2f}" + (f" ({interval[0]:.2f}–{interval[1]:.2f})" if interval else "")
+
+
+def _outcome(verdict: Verdict) -> str:
+    served = f"version {verdict.served} is served" if verdict.served else "nothing is served"
+    if not verdict.blessed:
+        reasons = [bound.reason for bound in verdict.evaluation.bounds if not bound.ok]
+        if verdict.serving and not verdict.serving["ok"]:
+            reasons.append(escape(verdict.serving["summary"]))
+        return f"[red]refused[/]: {'; '.join(reasons)}; not pushed: {served} as before"
+    if verdict.pushed:
+        return f"[green]pushed[/]: {served} from {escape(str(verdict.serving_dir))}"
+    holder = (
+        f"version {verdict.version} holds this model"
+        if verdict.version
+        else "deleted since (another --run would push it again)"
+    )
+    return f"blessed; pushed by an earlier run, {holder}: {served}"
+
+
+def _figure(figure: Figure) -> tuple[str, str, str]:
+    return figure.title, figure.text, figure.interval_text
+
+
+def _ok(ok: bool) -> str:
+    return "[green]ok[/]" if ok else "[red]not ok[/]"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False
+    )
+    table.add_column(no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def ledger_table(report: Report) -> Table:
+    """The ledger for a console: what came in, what it became, why files were rejected."""
+    table = Table(title="Ingest", title_justify="left", caption_justify="left")
+    table.add_column("")
+    table.add_column("files", justify="right")
+    table.add_row("seen", f"{report.seen:,}")
+    for split, counts in report.splits.items():
+        classes = ", ".join(f"{counts[name]:,} {name}" for name in names.CLASSES)
+        table.add_row(
+            f"  {split}: {classes}; {counts['patients']:,} patients", f"{counts['films']:,}"
+        )
+    table.add_row("  duplicates", f"{report.duplicates:,}")
+    table.add_row("  rejected", f"{report.rejected:,}")
+    for reason, count in report.reasons.items():
+        table.add_row(f"    {reason}", f"{count:,}")
+    table.caption = "\n".join(escape(note) for note in report.notes)
+    return table

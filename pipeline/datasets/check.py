@@ -1,0 +1,259 @@
+"""Looks through a folder of X-rays for what would spoil a training, before anyone trains."""
+
+import io
+import os
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from client.images import Reason, read
+from components import names
+from components.ingest import near_duplicates
+from components.ingest.inspection import Inspector, Record
+from components.ingest.ledger import Cause, Fate, decide
+from components.ingest.listing import Entry, IngestError, entries, folder_of
+from components.ingest.settings import DataConfig
+from pipeline.datasets import measures
+from pipeline.datasets.measures import PROPERTIES, Comparison
+from pipeline.datasets.synthesis import is_synthetic
+
+Level = Literal["problem", "warning", "note"]
+
+_SPOILING = (Cause.CONFLICTING_LABELS, Cause.PATIENT_IN_TEST)
+_REASONS: dict[str, str] = {
+    Cause.UNLABELLED: "they stand in no class",
+    Cause.CONFLICTING_LABELS: "the same bytes stand under both classes",
+    Cause.PATIENT_IN_TEST: "films of patients who are in the test folder too",
+    Reason.UNREADABLE: "unreadable",
+    Reason.TRUNCATED: "cut short",
+    Reason.TOO_LARGE: "too large",
+    Reason.NOT_AN_IMAGE: "not X-ray files",
+    Reason.UNSUPPORTED: "no single radiographs",
+}
+
+
+@dataclass(frozen=True)
+class Film:
+    """One readable film of a known class; values: in the order of PROPERTIES."""
+
+    record: Record
+    fate: Fate
+    name: str  # printable
+    values: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        """NORMAL or PNEUMONIA."""
+        return names.CLASSES[self.record.label or 0]
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One file that ingest will leave out, and why."""
+
+    name: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a person should know, in a sentence."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """All that was found.
+
+    seen: the number of files; each is written, a duplicate or rejected. joint_auc: of all
+    properties together, NaN where films are too few. duplicates: groups of films with the same
+    bytes. near: pairs that look alike though their bytes differ.
+    """
+
+    folder: Path
+    films: list[Film]
+    seen: int
+    rejects: list[Reject]
+    comparisons: dict[str, Comparison]
+    joint_auc: float
+    duplicates: list[list[Film]]
+    near: list[tuple[Film, Film]]
+
+    @property
+    def splits(self) -> dict[str, list[Film]]:
+        """The films that ingest will write, by split."""
+        return {
+            split: [film for film in self.films if film.fate.split == split]
+            for split in names.SPLITS
+        }
+
+    @property
+    def joint_verdict(self) -> str:
+        """What `joint_auc` means, in words."""
+        sick = sum(film.label == names.CLASSES[1] for film in self.films)
+        return measures.verdict(self.joint_auc, len(self.films) - sick, sick)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The worst first."""
+        order = ("problem", "warning", "note")
+        return sorted(_findings(self), key=lambda finding: order.index(finding.level))
+
+
+def check(base: Path, console: Console, patient_pattern: str | None = None) -> Check:
+    """Reads every file of the data set and compares what stands under the two classes.
+
+    base: whatever ingest takes: a folder of classes, or one with a manifest.csv.
+    Raises IngestError where ingest would not take it, or where no film of a class can be read.
+    """
+    folder = folder_of(base)
+    config = DataConfig(patient_pattern=patient_pattern)
+    inspector = Inspector(folder, config, seed=0, salt=secrets.token_bytes(16))
+    found = list(entries(base))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        looks = pool.map(lambda entry: _look(inspector, entry), found)
+        looked = list(track(looks, "Reading files", total=len(found), console=console))
+    fates = decide([record for record, _ in looked], config)
+    decided = [(record, fate) for (record, _), fate in zip(looked, fates, strict=True)]
+    films = [
+        Film(record, fate, _printable(record.name), values)
+        for (record, values), fate in zip(looked, fates, strict=True)
+        if values
+    ]
+    if not films:
+        raise IngestError(f"{base}: none of {len(found):,} files is an X-ray of a known class")
+    values = np.array([film.values for film in films])
+    sick = np.array([film.label == names.CLASSES[1] for film in films])
+    return Check(
+        folder=folder,
+        films=films,
+        seen=len(found),
+        rejects=[
+            Reject(_printable(record.name), fate.reason, _printable(fate.detail))
+            for record, fate in decided
+            if fate.reason
+        ],
+        comparisons={
+            name: measures.compare(values[:, column], sick)
+            for column, name in enumerate(PROPERTIES)
+        },
+        joint_auc=measures.joint_auc(values, sick),
+        duplicates=_duplicates(films),
+        near=_near(films),
+    )
+
+
+def open_film(folder: Path, record: Record) -> Image.Image:
+    """The film, not yet decoded; a JPEG as it lies there, so that it can be decoded small.
+
+    Raises ImageError or OSError.
+    """
+    path = folder / record.path
+    return Image.open(path if record.source_format == "jpeg" else io.BytesIO(read(path).data))
+
+
+def _look(inspector: Inspector, entry: Entry) -> tuple[Record, tuple[float, ...]]:
+    """What ingest makes of a file, and its measures; none where it is no film of a class."""
+    record = inspector(entry)
+    if record.reason or record.label is None:
+        return record, ()
+    try:
+        size = (inspector.folder / record.path).stat().st_size
+        with open_film(inspector.folder, record) as image:
+            return record, measures.measure(image, (record.width, record.height), size)
+    except OSError as error:  # it was sound a moment ago
+        detail = error.strerror or str(error)
+        return replace(record, reason=str(Reason.UNREADABLE), detail=detail), ()
+
+
+def _printable(name: str) -> str:
+    """The name in valid Unicode, without control characters."""
+    valid = name.encode("utf-8", "replace").decode("utf-8")
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in valid
+    )
+
+
+def _duplicates(films: list[Film]) -> list[list[Film]]:
+    groups: dict[str, list[Film]] = defaultdict(list)
+    for film in films:
+        groups[film.record.sha256].append(film)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _near(films: list[Film]) -> list[tuple[Film, Film]]:
+    distinct = list({film.record.sha256: film for film in films}.values())
+    hashes = [film.record.difference_hash for film in distinct]
+    paths = [film.record.path for film in distinct]  # each a split of its own: all pairs count
+    return [(distinct[a], distinct[b]) for a, b in near_duplicates.pairs(hashes, paths)]
+
+
+def _findings(check: Check) -> Iterator[Finding]:
+    if is_synthetic(check.folder):
+        yield Finding("note", "These films are synthetic.")
+    yield from _findings_on_counts(check)
+    yield from _findings_on_shortcuts(check)
+    yield from _findings_on_copies(check)
+
+
+def _findings_on_counts(check: Check) -> Iterator[Finding]:
+    for reason, count in Counter(reject.reason for reject in check.rejects).most_common():
+        level: Level = "problem" if reason in _SPOILING else "warning"
+        files = "file" if count == 1 else "files"
+        yield Finding(level, f"{count:,} {files} will be left out: {_REASONS.get(reason, reason)}.")
+    for split, films in check.splits.items():
+        for label in names.CLASSES:
+            if not any(film.label == label for film in films):
+                yield Finding("problem", f"There is no {label} film for {split}.")
+    if not any(film.record.official_test for film in check.films):
+        yield Finding("note", "There is no test folder: a share of the patients is held out.")
+    if all(film.record.patient_from == "file" for film in check.films):
+        text = "No name tells the patient: every film counts as a patient of its own."
+        yield Finding("warning", text)
+
+
+def _findings_on_shortcuts(check: Check) -> Iterator[Finding]:
+    for name, comparison in check.comparisons.items():
+        label = PROPERTIES[name][0].capitalize()
+        side = "higher" if comparison.auc > 0.5 else "lower"
+        measured = f"{label} is {side} in {names.CLASSES[1]} (AUC {comparison.auc:.2f})"
+        if comparison.verdict == "shortcut":
+            text = f"{measured}: a shortcut, which a model learns in place of the disease."
+            yield Finding("problem", text)
+        elif comparison.verdict == "differs":
+            yield Finding("warning", f"{measured}: a model may learn it.")
+    if check.joint_verdict in ("shortcut", "differs"):
+        yield Finding(
+            "problem" if check.joint_verdict == "shortcut" else "warning",
+            "These coarse measures alone, taken together, tell the classes apart "
+            f"(AUC {check.joint_auc:.2f}).",
+        )
+
+
+def _findings_on_copies(check: Check) -> Iterator[Finding]:
+    if check.duplicates:
+        spare = sum(len(group) - 1 for group in check.duplicates)
+        groups = _count(check.duplicates, "group")
+        yield Finding("note", f"{groups} of identical files, {spare:,} too many.")
+    across = [pair for pair in check.near if len({film.record.official_test for film in pair}) > 1]
+    if across:
+        pairs = _count(across, "pair")
+        yield Finding("warning", f"{pairs} of films in test and elsewhere look alike.")
+    if inside := len(check.near) - len(across):
+        yield Finding("note", f"{inside:,} further pairs look alike though their bytes differ.")
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"

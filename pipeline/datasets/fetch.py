@@ -1,0 +1,141 @@
+"""Fetches the public data set: shows its licence, downloads, checks, unpacks."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from pipeline.datasets.download import Advance, download, sha256
+from pipeline.datasets.unpack import UnpackError, unpack
+
+PROVENANCE = ".provenance.json"  # in the set's root
+
+
+class FetchError(Exception):
+    """A data set that cannot be had; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """A data set on the web; sha256 is that of its archive, None where nobody published it."""
+
+    title: str
+    url: str
+    licence: str
+    licence_url: str
+    citation: str
+    sha256: str | None = None
+
+
+KERMANY = PublicSet(
+    title="Chest X-Ray Images (Pneumonia), ChestXRay2017.zip, about 1.2 GB",
+    url=(
+        "https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/"
+        "f12eaf6d-6023-432f-acc9-80c9d7393433/file_downloaded"
+    ),
+    licence="CC BY 4.0",
+    licence_url="https://creativecommons.org/licenses/by/4.0/",
+    citation=(
+        "Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and Chest "
+        "X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2"
+    ),
+)
+
+
+def fetch(source: PublicSet, out: Path, console: Console, pause: float = 1.0) -> None:
+    """Leaves the unpacked set in `out`, and where it came from in `out/.provenance.json`.
+
+    `out` appears whole or not at all. The archive gathers beside it and goes in the end; an
+    interrupted call goes on where it stopped. `pause` is the wait in seconds before a broken
+    connection is tried again.
+    Raises FetchError, DownloadError, UnpackError; OSError where the disk refuses.
+    """
+    if out.exists():
+        if _origin(out) == source.url:
+            console.print(f"{out}: there already", highlight=False)
+            return
+        raise FetchError(f"{out}: exists; name a new folder or remove it")
+    _introduce(source, console)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    archive = out.with_name(
+        f".{out.name}-{hashlib.sha256(source.url.encode()).hexdigest()[:8]}.zip"
+    )
+    if not archive.exists():
+        with _progress(console, "Downloading") as advance:
+            download(source.url, archive, advance, pause)
+    try:
+        found = _checked(source, archive, console)
+        _unpacked(source, archive, found, out, console)
+    except (FetchError, UnpackError):
+        archive.unlink()
+        raise
+    archive.unlink()
+    console.print(f"{out}: ready", highlight=False)
+
+
+def _introduce(source: PublicSet, console: Console) -> None:
+    console.print(
+        f"{source.title}\nFrom {source.url}\nLicence: {source.licence}, {source.licence_url}\n"
+        f"Please cite: {source.citation}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _checked(source: PublicSet, archive: Path, console: Console) -> str:
+    with _progress(console, "Checking") as advance:
+        found = sha256(archive, advance)
+    if source.sha256 and found != source.sha256.lower():
+        raise FetchError(
+            f"{source.url}: its SHA-256 is {found}, expected {source.sha256}; nothing was kept"
+        )
+    verdict = "as expected" if source.sha256 else "compare it next time with --sha256"
+    console.print(f"SHA-256 {found}: {verdict}", highlight=False, soft_wrap=True)
+    return found
+
+
+def _unpacked(source: PublicSet, archive: Path, found: str, out: Path, console: Console) -> None:
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        with _progress(console, "Unpacking") as advance:
+            unpack(archive, part, advance)
+        provenance = json.dumps(asdict(replace(source, sha256=found)), indent=1)
+        (part / PROVENANCE).write_text(provenance, encoding="utf-8")
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _origin(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def _progress(console: Console, title: str) -> Iterator[Advance]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
