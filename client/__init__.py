@@ -10,19 +10,51 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from client.aio import AsyncPneumoniaClient
-    from client.channel import Tls
-    from client.client import PneumoniaClient
+    from client.aio import AsyncPneumoniaClient as AsyncPneumoniaClient
+    from client.channel import Tls as Tls
+    from client.client import PneumoniaClient as PneumoniaClient
     from client.errors import (
-        DeadlineError,
-        ImageRefusedError,
-        ModelMissingError,
-        ServerAwayError,
-        ServerBusyError,
-        ServerError,
+        DeadlineError as DeadlineError,
     )
-    from client.images import ImageError, XRay, read
-    from client.results import Metadata, Outcome, Prediction, Signature, VersionStatus
+    from client.errors import (
+        ImageRefusedError as ImageRefusedError,
+    )
+    from client.errors import (
+        ModelMissingError as ModelMissingError,
+    )
+    from client.errors import (
+        ServerAwayError as ServerAwayError,
+    )
+    from client.errors import (
+        ServerBusyError as ServerBusyError,
+    )
+    from client.errors import (
+        ServerError as ServerError,
+    )
+    from client.images import (
+        ImageError as ImageError,
+    )
+    from client.images import (
+        XRay as XRay,
+    )
+    from client.images import (
+        read as read,
+    )
+    from client.results import (
+        Metadata as Metadata,
+    )
+    from client.results import (
+        Outcome as Outcome,
+    )
+    from client.results import (
+        Prediction as Prediction,
+    )
+    from client.results import (
+        Signature as Signature,
+    )
+    from client.results import (
+        VersionStatus as VersionStatus,
+    )
 
 _MODULES = {
     "client.aio": ("AsyncPneumoniaClient",),
@@ -41,25 +73,7 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = [
-    "AsyncPneumoniaClient",
-    "DeadlineError",
-    "ImageError",
-    "ImageRefusedError",
-    "Metadata",
-    "ModelMissingError",
-    "Outcome",
-    "PneumoniaClient",
-    "Prediction",
-    "ServerAwayError",
-    "ServerBusyError",
-    "ServerError",
-    "Signature",
-    "Tls",
-    "VersionStatus",
-    "XRay",
-    "read",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

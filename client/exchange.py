@@ -4,14 +4,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from client import protos, tensors
+from client import contract, protos, tensors
 from client.errors import ServerError
 from client.images import XRay
 from client.results import Metadata, Prediction, Signature, TensorInfo, VersionStatus
 
 _PREDICTION: Final = "/tensorflow.serving.PredictionService/"
 _MODEL: Final = "/tensorflow.serving.ModelService/"
-_STATES: Final = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 
 
 class Methods:
@@ -46,8 +45,8 @@ class Requests:
         """A PredictRequest of one image."""
         request = protos.PredictRequest()
         self._address(request)
-        request.model_spec.signature_name = "cam" if cam else "predict_image"
-        request.inputs["image_bytes"].CopyFrom(tensors.from_bytes([xray.data]))
+        request.model_spec.signature_name = contract.CAM if cam else contract.PREDICT_IMAGE
+        request.inputs[contract.IMAGE_BYTES].CopyFrom(tensors.from_bytes([xray.data]))
         return request
 
     def status(self) -> Any:
@@ -72,19 +71,23 @@ def prediction(response: Any, latency: float) -> Prediction:
     Raises ServerError where an output of the contract is missing or cannot be read.
     """
     row = {name: _first_row(name, tensor) for name, tensor in response.outputs.items()}
-    missing = [name for name in ("probability", "threshold", "label") if name not in row]
+    missing = [
+        name
+        for name in (contract.PROBABILITY, contract.THRESHOLD, contract.LABEL)
+        if name not in row
+    ]
     if missing:
         raise ServerError(f"the model's answer lacks '{missing[0]}'; is it a pneumonia model?")
-    quality = row.get("quality")
+    quality = row.get(contract.QUALITY)
     return Prediction(
-        probability=float(row["probability"]),
-        threshold=float(row["threshold"]),
-        label=int(row["label"]),
+        probability=float(row[contract.PROBABILITY]),
+        threshold=float(row[contract.THRESHOLD]),
+        label=int(row[contract.LABEL]),
         version=response.model_spec.version.value,
         latency=latency,
         quality=None if quality is None else float(quality),
-        heatmap=row.get("heatmap"),
-        overlay=row.get("overlay_png_bytes"),
+        heatmap=row.get(contract.HEATMAP),
+        overlay=row.get(contract.OVERLAY),
     )
 
 
@@ -103,7 +106,7 @@ def statuses(response: Any) -> list[VersionStatus]:
     versions = [
         VersionStatus(
             version=entry.version,
-            state=_STATES.get(entry.state, "UNKNOWN"),
+            state=contract.STATES.get(entry.state, "UNKNOWN"),
             error=entry.status.error_message,
         )
         for entry in response.model_version_status

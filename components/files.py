@@ -1,6 +1,8 @@
-"""Files that are there whole or not at all, whatever kills the process."""
+"""Files and folders that are there whole or not at all, whatever kills the process."""
 
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,34 @@ def remove_parts(folder: Path) -> None:
     """Removes what killed processes left unfinished in a folder that no other process uses."""
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """A hidden sibling that takes the folder's place when the block ends well."""
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Holds a lock file for this process; the kernel drops the lock of a process that is killed.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: the file cannot be written.
+    """
+    with file.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def cache_dir() -> Path:

@@ -1,6 +1,38 @@
-"""Every feature, split, signature and tensor name, once."""
+"""Every feature and split name, once; those that go over the wire are the client's contract."""
 
 from typing import Final
+
+from client.contract import (
+    CAM,
+    CLASSES,
+    EXAMPLES,
+    HEATMAP,
+    IMAGE_BYTES,
+    LABEL,
+    MODEL_NAME,
+    OVERLAY,
+    PREDICT_IMAGE,
+    PROBABILITY,
+    QUALITY,
+    SERVING_DEFAULT,
+    THRESHOLD,
+)
+
+__all__ = [
+    "CAM",
+    "CLASSES",
+    "EXAMPLES",
+    "HEATMAP",
+    "IMAGE_BYTES",
+    "LABEL",
+    "MODEL_NAME",
+    "OVERLAY",
+    "PREDICT_IMAGE",
+    "PROBABILITY",
+    "QUALITY",
+    "SERVING_DEFAULT",
+    "THRESHOLD",
+]
 
 # Raw tf.Example, out of ExampleGen.
 IMAGE: Final = "image/encoded"
@@ -9,7 +41,6 @@ SHA256: Final = "image/sha256"
 HEIGHT: Final = "image/height"
 WIDTH: Final = "image/width"
 PATIENT_ID: Final = "patient_id"
-LABEL: Final = "label"
 ETIOLOGY: Final = "etiology"
 SIZE_CLASS: Final = "size_class"
 SOURCE: Final = "source"
@@ -18,22 +49,7 @@ SLICE_KEYS: Final = (ETIOLOGY, SIZE_CLASS, SOURCE)
 # Transformed tf.Example: the prepared grey image as one PNG, the label and the slice keys.
 IMAGE_PNG: Final = "image_png"
 
-CLASSES: Final = ("NORMAL", "PNEUMONIA")  # the index is the label
-
 TRAIN: Final = "train"
 VAL: Final = "val"
 TEST: Final = "test"
 SPLITS: Final = (TRAIN, VAL, TEST)
-
-MODEL_NAME: Final = "pneumonia"
-SERVING_DEFAULT: Final = "serving_default"
-PREDICT_IMAGE: Final = "predict_image"
-CAM: Final = "cam"
-
-EXAMPLES: Final = "examples"
-IMAGE_BYTES: Final = "image_bytes"
-PROBABILITY: Final = "probability"
-THRESHOLD: Final = "threshold"
-QUALITY: Final = "quality"
-HEATMAP: Final = "heatmap"
-OVERLAY: Final = "overlay_png_bytes"

@@ -1,14 +1,39 @@
-"""The line that shows how far a long step is and how long it still takes."""
+"""The one progress line of all long work outside the client."""
 
 import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from tqdm import tqdm
 
+Value = TypeVar("Value")
 
-def bar(title: str, total: int) -> tqdm:
-    """A bar that counts images, on standard error; where that is a file, a line each ten seconds.
 
-    With nothing to do (`total` 0) it stays silent.
+def bar(title: str, total: int | None, unit: str = "film") -> tqdm:
+    """Shows how far the work is and how long it still takes, on standard error.
+
+    Where that is a file, it writes a line each ten seconds. With nothing to do it stays silent.
+
+    Args:
+        title: of the work.
+        total: units of work; 0: nothing to do; None: not known yet.
+        unit: what is counted; bytes ("B") are scaled.
     """
     seconds = 0.2 if sys.stderr.isatty() else 10.0
-    return tqdm(total=total, desc=title, unit="image", mininterval=seconds, disable=not total)
+    return tqdm(
+        total=total,
+        desc=title,
+        unit=unit,
+        unit_scale=unit == "B",
+        unit_divisor=1024,
+        mininterval=seconds,
+        disable=total == 0,
+    )
+
+
+def tracked(values: Iterable[Value], title: str, total: int) -> Iterator[Value]:
+    """Passes the values through and counts them on a `bar`."""
+    with bar(title, total) as progress:
+        for value in values:
+            yield value
+            progress.update()

@@ -8,7 +8,6 @@ local films are enough.
 import json
 import math
 import shutil
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,6 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
-from tqdm import tqdm
 
 from components import names
 from components.examples import Split, batches, parsed
@@ -30,6 +28,7 @@ from components.model import card, operating_point, variables
 from components.model.card import EXTRA, RECALIBRATION, SUMMARY
 from components.model.operating_point import OperatingPoint
 from components.model.settings import OperatingPointConfig
+from components.progress import bar
 from components.statistics import area_under_roc, newcombe, wilson
 
 _ENOUGH: Final = 20  # films of either class to fit on; with fewer the cut is one film's chance
@@ -178,11 +177,11 @@ def _examined(model: Any, split: Split, name: str) -> tuple[np.ndarray, np.ndarr
     """Calibrated logits by place, float32[N,h,w], and labels, int64[N]."""
     labels = np.array(split.labels())
     images = (parsed([record])[names.IMAGE][0] for record in split.records())
-    with tqdm(total=len(labels), desc=f"films of {name}", unit="film", file=sys.stderr) as bar:
+    with bar(f"films of {name}", len(labels)) as progress:
         margins = []
         for batch in batches(images):
             margins.append(model.examine(tf.constant(batch))[0].numpy())
-            bar.update(len(batch))
+            progress.update(len(batch))
     return np.concatenate(margins), labels
 
 

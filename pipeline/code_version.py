@@ -10,25 +10,38 @@ _PACKAGES = ("client", "components", "pipeline", "serving")
 
 
 def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
-    """SHA-256 over the named modules, all of this project that they import, and other files.
+    """Digests the named modules, all of this project that they import, and other files.
 
-    TFX hashes only a `module_file` into its cache key; steps given as import paths carry this
-    value as an execution property instead. Comments count: the file's bytes are hashed.
+    TFX hashes only a `module_file` into its cache key; steps carry this value as an execution
+    property instead. Comments count: the files' bytes are hashed.
+
+    Args:
+        modules: by their dotted names.
+        files: that are no Python, such as templates.
+
+    Returns:
+        SHA-256, in hexadecimal.
     """
-    sources: dict[str, bytes] = {}
+    contents = {module: path.read_bytes() for module, path in sources(*modules).items()}
+    contents.update((path.name, path.read_bytes()) for path in files)
+    digest = hashlib.sha256()
+    for name in sorted(contents):
+        digest.update(f"{name}\0{len(contents[name])}\0".encode() + contents[name])
+    return digest.hexdigest()
+
+
+def sources(*modules: str) -> dict[str, Path]:
+    """The named modules' files and those of all that they import of this project, by module."""
+    found: dict[str, Path] = {}
     pending = list(modules)
     while pending:
         module = pending.pop()
         path = _path(module)
-        if path is None or module in sources:
+        if path is None or module in found:
             continue
-        sources[module] = path.read_bytes()
-        pending.extend(_imports(sources[module]))
-    sources.update((path.name, path.read_bytes()) for path in files)
-    digest = hashlib.sha256()
-    for module in sorted(sources):
-        digest.update(f"{module}\0{len(sources[module])}\0".encode() + sources[module])
-    return digest.hexdigest()
+        found[module] = path
+        pending.extend(_imports(path.read_bytes()))
+    return found
 
 
 def _path(module: str) -> Path | None:

@@ -10,11 +10,10 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components.ingest.listing import fingerprint
 from components.pusher import versions
-from pipeline import shifts
 from pipeline.beam.flink import engine
 from pipeline.config import Config, dump
 from pipeline.pipeline import create_pipeline, create_recalibration
-from pipeline.resolvers import served_model_resolver
+from pipeline.resolvers import last_run_resolver, served_model_resolver
 from pipeline.runs import lineage
 from pipeline.runs.folder import RunFolder
 
@@ -31,7 +30,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
                 **_places(data_root, folder),
                 cache_dir=str(folder.cache.resolve()),
                 baseline=served_model_resolver(folder.serving.resolve()),
-                last_run=shifts.last_run_resolver,
+                last_run=last_run_resolver,
             )
         )
 

@@ -8,8 +8,6 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import names
+from components.files import replacing_folder
 from components.model import imagenet, variables
 from components.pusher import versions
 from pipeline.datasets.synthetic import files, film
@@ -59,7 +58,7 @@ def pack(version: Path, target: Path, made_by: str) -> None:
         else:
             large = np.size(tensor) >= _LARGE
             trained[key] = np.asarray(tensor, np.float16 if large else np.float32)
-    with _replacing_folder(target) as part:
+    with replacing_folder(target) as part:
         ignore = shutil.ignore_patterns(versions.RECORD.name, *variables.FILES)
         shutil.copytree(version, part, ignore=ignore, dirs_exist_ok=True)
         np.savez_compressed(part / _TENSORS, allow_pickle=False, **trained)
@@ -159,18 +158,3 @@ def _manifest(packed: Path) -> dict:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _replacing_folder(target: Path) -> Iterator[Path]:
-    """A hidden sibling that takes the folder's place when the block ends well."""
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)

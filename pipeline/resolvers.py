@@ -1,7 +1,8 @@
-"""The model that a candidate is compared with: the one that was served before it."""
+"""What a run is compared with: the model served before, and the data of the last run."""
 
 import logging
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +11,16 @@ from tfx.dsl.components.common.resolver import Resolver, ResolverStrategy
 from tfx.types import standard_artifacts
 from tfx.types.artifact import Artifact
 from tfx.types.channel import BaseChannel, Channel
+from tfx.types.standard_artifacts import ExampleStatistics
 
+from components.data_gate.component import DataGate
 from components.pusher import versions
 from components.pusher.component import identify
 
 CANDIDATE: Final = "candidate"
 MODEL: Final = "model"
+CURRENT: Final = "current"
+BEFORE: Final = "before"
 
 
 def served_model_resolver(serving_dir: Path) -> Callable[[BaseChannel], Resolver]:
@@ -70,3 +75,46 @@ class ServedBefore(ResolverStrategy):
         for version in reversed(versions.versions(self._serving_dir)):
             if record := versions.record(self._serving_dir, version):
                 yield record.model
+
+
+def last_run_resolver(statistics: BaseChannel) -> Resolver:
+    """The node whose output `before` are the statistics of the data of the run before."""
+    return Resolver(
+        strategy_class=DataBefore,
+        config={},
+        **{CURRENT: statistics, BEFORE: Channel(type=ExampleStatistics)},
+    ).with_id("DataResolver")
+
+
+class DataBefore(ResolverStrategy):
+    """Picks the last statistics before the current ones whose data were used; else the current.
+
+    Data that DataGate refused do not become the measure of what comes after them.
+
+    An identical rerun has the same current statistics, out of the cache, and so the same ones
+    before: what is downstream stays in the cache, too.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[Artifact]]
+    ) -> dict[str, list[Artifact]]:
+        """Lists one artifact before; the current one passes through."""
+        (current,) = input_dict[CURRENT]
+        used = _inputs_of(DataGate.__name__, store)
+        older = [one for one in input_dict[BEFORE] if one.id < current.id and one.id in used]
+        return {
+            CURRENT: [current],
+            BEFORE: [max(older, key=lambda artifact: artifact.id, default=current)],
+        }
+
+
+def _inputs_of(component: str, store: mlmd.MetadataStore) -> set[int]:
+    """The ids of all artifacts that a component, wherever its module lay, took in with success."""
+    kinds = [one.name for one in store.get_execution_types()]
+    executions = chain.from_iterable(
+        store.get_executions_by_type(kind) for kind in kinds if kind.rpartition(".")[2] == component
+    )
+    ended = (mlmd.proto.Execution.COMPLETE, mlmd.proto.Execution.CACHED)
+    succeeded = [one.id for one in executions if one.last_known_state in ended]
+    events = store.get_events_by_execution_ids(succeeded) if succeeded else ()
+    return {event.artifact_id for event in events}

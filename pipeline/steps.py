@@ -22,7 +22,7 @@ from components.reporter.page import TEMPLATES
 from components.serving_check.component import ServingCheck
 from components.settings import plain
 from components.stress.component import StressTest
-from pipeline import shifts
+from pipeline import resolvers, shifts
 from pipeline.code_version import code_version
 from pipeline.config import Config
 
@@ -83,7 +83,7 @@ def data(
     comparisons: list[BaseNode] = [test_shift]
     if last_run:
         before = last_run(found)
-        since = shifts.since_last_run(found, before.outputs[shifts.BEFORE], config.shift)
+        since = shifts.since_last_run(found, before.outputs[resolvers.BEFORE], config.shift)
         comparisons += [before, since]
     limits = Limits(config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound)
     gate = DataGate(

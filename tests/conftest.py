@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from xdist.scheduler import LoadFileScheduling, Scheduling
+
+if TYPE_CHECKING:
+    from tests.components.trainer_harness import Trained
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -17,6 +21,26 @@ def xrays() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real X-rays in {folder}; name their folder in PNEUMONIA_XRAYS")
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> "Trained":
+    """One small training that many tests look at."""
+    import tensorflow as tf
+
+    from components.trainer.run import run_fn
+    from tests.components import trainer_harness as harness
+
+    data = tmp_path_factory.mktemp("data")
+    harness.write_examples(data / "train", range(60))
+    harness.write_examples(data / "val", range(1000, 1020))
+    harness.write_transform(data / "transform")
+    run = tmp_path_factory.mktemp("run")
+    fn_args = harness.fn_args(data, run, run / "cache")
+    run_fn(fn_args)
+    model = Path(fn_args.serving_model_dir)
+    loaded = tf.saved_model.load(str(model))
+    return harness.Trained(data, run / "cache", run / "logs", model, loaded)
 
 
 class _OneWorkerForOneRun(LoadFileScheduling):

@@ -1,20 +1,19 @@
 """Which test films the report shows: missed, called sick though healthy, and close to the cut."""
 
-import base64
 import io
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tqdm import tqdm
 
 from components import names
 from components.examples import Split, batches, parsed
 from components.image import prepare
+from components.pictures import thumbnail
+from components.progress import bar
 
 _SIDE = 320  # pixels; the longer one of a picture
 
@@ -64,7 +63,7 @@ class Gallery:
 def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
     """Asks a loaded SavedModel of each film of a split; `total` is for the progress bar."""
     films: list[Film] = []
-    with tqdm(total=total, desc="asking the model", unit="film", file=sys.stderr) as progress:
+    with bar("asking the model", total) as progress:
         for records in batches(split.records()):
             answer = model.signatures[names.SERVING_DEFAULT](tf.constant(records))
             given = parsed(records)
@@ -123,15 +122,7 @@ def _pictures(model: tf.Module, split: Split, films: Sequence[Film]) -> Iterable
         # TensorFlow's own decoding: what the model saw, 16-bit and all.
         grey = Image.fromarray(np.asarray(prepare.decode_grey(tf.constant(image))))
         with Image.open(io.BytesIO(overlay)) as drawn:
-            yield Picture(film, _data_uri(grey), _data_uri(drawn.convert("RGB")))
-
-
-def _data_uri(image: Image.Image) -> str:
-    small = image.copy()
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=80, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+            yield Picture(film, thumbnail(grey, _SIDE), thumbnail(drawn.convert("RGB"), _SIDE))
 
 
 def _logit(probability: float) -> float:

@@ -15,10 +15,9 @@ import grpc
 
 from client import protos
 from client.channel import open_channel
+from client.contract import MODEL_NAME, STATES
 from client.exchange import Methods
 
-MODEL: Final = "pneumonia"
-_AVAILABLE, _END = 30, 50  # tensorflow_serving/apis/get_model_status.proto
 _GRACE_SECONDS: Final = 20
 _LONGEST_TMPDIR: Final = 80
 
@@ -29,7 +28,7 @@ class ModelServerError(RuntimeError):
 
 @contextlib.contextmanager
 def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterator[Methods]:
-    """Starts `python -m serving` on a SavedModel; yields the calls of its gRPC API, under MODEL.
+    """Starts `python -m serving` on a SavedModel; yields its gRPC API, under MODEL_NAME.
 
     The server listens on a socket in a folder of its own, so no port can be taken or overheard. It
     is stopped in any event, and what it said is in the file `log`. Raises ModelServerError where
@@ -37,7 +36,7 @@ def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterato
     """
     with _socket_folder() as scratch, log.open("wb") as output:
         socket = Path(scratch, "grpc.sock")
-        versions = Path(scratch, MODEL)
+        versions = Path(scratch, MODEL_NAME)
         versions.mkdir()
         (versions / "1").symlink_to(saved_model.resolve(), target_is_directory=True)
         process = subprocess.Popen(
@@ -68,7 +67,7 @@ def _command(versions: Path, socket: Path) -> list[str]:
         "serving",
         "--port=0",
         f"--grpc_socket_path={socket}",
-        f"--model_name={MODEL}",
+        f"--model_name={MODEL_NAME}",
         f"--model_base_path={versions}",
         "--max_num_load_retries=0",
         "--file_system_poll_wait_seconds=0",
@@ -84,9 +83,9 @@ def _wait_until_ready(
             said = lines[-1] if lines else "nothing"
             raise ModelServerError(f"the server ended at once ({process.returncode}): {said}")
         status = _status(methods)
-        if status and status.state == _AVAILABLE:
+        if status and STATES.get(status.state) == "AVAILABLE":
             return
-        if status and status.state == _END:
+        if status and STATES.get(status.state) == "END":
             raise ModelServerError(f"not loaded: {' '.join(status.status.error_message.split())}")
         time.sleep(0.1)
     raise ModelServerError(f"the server was not ready in time; see {log}")
@@ -95,7 +94,7 @@ def _wait_until_ready(
 def _status(methods: Methods) -> Any:
     """The state of the only version; None while nobody answers."""
     request = protos.GetModelStatusRequest()
-    request.model_spec.name = MODEL
+    request.model_spec.name = MODEL_NAME
     try:
         (status,) = methods.status(request, timeout=10).model_version_status
     except (grpc.RpcError, ValueError):

@@ -122,7 +122,7 @@ def _predict(
     methods: Methods, signature: str, name: str, values: Iterable[bytes], rows: slice
 ) -> _Answer:
     request = protos.PredictRequest()
-    request.model_spec.name = model_server.MODEL
+    request.model_spec.name = names.MODEL_NAME
     request.model_spec.signature_name = signature
     request.inputs[name].CopyFrom(tensors.from_bytes(list(values)))
     began = time.perf_counter()

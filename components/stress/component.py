@@ -1,8 +1,6 @@
 """Puts a model to harder tests than the gate's: corruptions, and what its heat maps are worth."""
 
-import io
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +15,6 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
-from tqdm import tqdm
 
 from components import names
 from components.examples import Split, batches
@@ -25,6 +22,8 @@ from components.files import replacing
 from components.image import prepare
 from components.image.heatmap import HEATMAP_SIZE
 from components.image.lungs import lung_mask
+from components.pictures import png
+from components.progress import bar
 from components.stress import corruptions, heat_maps
 
 FILE: Final = "stress_test.json"
@@ -87,13 +86,13 @@ def _robustness(
         return None
     films = [_decoded(image) for image in split.images(positions)]
     total = corruptions.asked(len(films))
-    with tqdm(total=total, desc="corrupted films", unit="film", file=sys.stderr) as bar:
+    with bar("corrupted films", total) as progress:
         found = corruptions.measure(
             films,
             labels[positions],
             lambda images: _scores(model, images),
             _threshold(model, films[0]),
-            bar.update,
+            progress.update,
         )
     return {**asdict(found), "mean_drop": found.mean_drop}
 
@@ -111,7 +110,7 @@ def _cam(
     maps = np.concatenate(
         [
             model.signatures[names.CAM](tf.constant(batch))[names.HEATMAP].numpy()
-            for batch in batches(_png(film) for film in films)
+            for batch in batches(png(film) for film in films)
         ]
     )
     lungs = np.stack([lung_mask(tf.constant(film, tf.float32)).numpy() for film in films])
@@ -121,7 +120,7 @@ def _cam(
     found = [place for place in places if not np.isnan(place.lungs)]
     few = [index for index in range(len(films)) if maps[index].any()][:_FAITHFULNESS_FILMS]
     some, heat = [films[index] for index in few], maps[few]
-    curve = heat_maps.curves(some, heat, lambda batch: _scores(model, batch), _png)
+    curve = heat_maps.curves(some, heat, lambda batch: _scores(model, batch), png)
     return {
         "films": len(films),
         "places": [{"flagged": place.flagged} for place in places],
@@ -131,7 +130,7 @@ def _cam(
         "curve": asdict(curve),
         "curve_films": len(few),
         "is_faithful": curve.is_faithful,
-        "likeness": _likeness(model, [_png(film) for film in some], settings["seed"]),
+        "likeness": _likeness(model, [png(film) for film in some], settings["seed"]),
     }
 
 
@@ -156,7 +155,7 @@ def _scores(model: Any, images: Sequence[bytes]) -> NDArray[np.float32]:
 
 
 def _threshold(model: Any, film: NDArray[np.uint8]) -> float:
-    answer = model.signatures[names.PREDICT_IMAGE](tf.constant([_png(film)]))
+    answer = model.signatures[names.PREDICT_IMAGE](tf.constant([png(film)]))
     return float(answer[names.THRESHOLD][0])
 
 
@@ -167,9 +166,3 @@ def _decoded(image: bytes) -> NDArray[np.uint8]:
 def _squashed(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = HEATMAP_SIZE
     return np.asarray(Image.fromarray(film).resize((side, side), Image.Resampling.BOX))
-
-
-def _png(film: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(film).save(file, "PNG", compress_level=1)
-    return file.getvalue()

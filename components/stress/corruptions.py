@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.pictures import png
 from components.statistics import area_under_roc
 
 Film = NDArray[np.uint8]
@@ -159,7 +160,7 @@ def measure(
     small = [_shrunk(film) for film in films]
 
     def row(corruption: str, strength: int) -> Row:
-        images = (_png(corrupt(film, corruption, strength)) for film in small)
+        images = (png(corrupt(film, corruption, strength)) for film in small)
         scores = np.concatenate(list(_asked(images, predict, advance)))
         called = scores >= np.float32(threshold)
         sick = labels == 1
@@ -207,9 +208,3 @@ def _shrunk(film: Film) -> Film:
         return film
     size = tuple(math.ceil(side * share) for side in reversed(film.shape))
     return np.asarray(Image.fromarray(film).resize(size, Image.Resampling.BOX))
-
-
-def _png(film: Film) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(film).save(file, "PNG", compress_level=1)
-    return file.getvalue()

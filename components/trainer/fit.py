@@ -1,4 +1,8 @@
-"""The epochs: trains the top on cached features, keeps the best weights, goes on after a kill."""
+"""The epochs: trains the top on cached features, keeps the best weights, goes on after a kill.
+
+The loop is our own because a resumed training must end with the very weights of an uninterrupted
+one: Keras's EarlyStopping forgets its best epoch where BackupAndRestore resumes.
+"""
 
 import json
 import logging

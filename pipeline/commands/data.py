@@ -73,7 +73,7 @@ def _check(args: argparse.Namespace) -> int:
 
     page = args.html or Path("runs/data-check", f"{args.dir.resolve().name}.html")
     try:
-        checked = check(args.dir, Console(stderr=True), args.patient_pattern)
+        checked = check(args.dir, args.patient_pattern)
         write_page(checked, page)
     except IngestError as error:
         return complain("data", error, USAGE)

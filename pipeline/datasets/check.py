@@ -12,11 +12,9 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from client.images import Reason, read
-from components import names
+from components import names, progress
 from components.ingest import near_duplicates
 from components.ingest.inspection import Inspector, Record
 from components.ingest.ledger import Cause, Fate, decide
@@ -112,11 +110,15 @@ class Check:
         return sorted(_findings(self), key=lambda finding: order.index(finding.level))
 
 
-def check(base: Path, console: Console, patient_pattern: str | None = None) -> Check:
+def check(base: Path, patient_pattern: str | None = None) -> Check:
     """Reads every file of the data set and compares what stands under the two classes.
 
-    base: whatever ingest takes: a folder of classes, or one with a manifest.csv.
-    Raises IngestError where ingest would not take it, or where no film of a class can be read.
+    Args:
+        base: whatever ingest takes: a folder of classes, or one with a manifest.csv.
+        patient_pattern: regular expression on names; group 1 is the patient.
+
+    Raises:
+        IngestError: ingest would not take it, or no film of a class can be read.
     """
     folder = folder_of(base)
     config = DataConfig(patient_pattern=patient_pattern)
@@ -124,7 +126,7 @@ def check(base: Path, console: Console, patient_pattern: str | None = None) -> C
     found = list(entries(base))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         looks = pool.map(lambda entry: _look(inspector, entry), found)
-        looked = list(track(looks, "Reading files", total=len(found), console=console))
+        looked = list(progress.tracked(looks, "reading files", len(found)))
     fates = decide([record for record, _ in looked], config)
     decided = [(record, fate) for (record, _), fate in zip(looked, fates, strict=True)]
     films = [

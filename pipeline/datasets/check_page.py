@@ -1,7 +1,5 @@
 """Shows what a data check found: tables for the console, one self-contained HTML page."""
 
-import base64
-import io
 import math
 import random
 from collections import Counter
@@ -18,6 +16,7 @@ from rich.table import Table
 
 from components import names
 from components.files import replacing
+from components.pictures import thumbnail
 from pipeline.datasets.check import Check, Film, open_film
 from pipeline.datasets.measures import PROPERTIES
 
@@ -152,7 +151,4 @@ def _thumbnail(folder: Path, film: Film) -> str:
     with open_film(folder, film.record) as image:
         image.draft("L", (_THUMBNAIL, _THUMBNAIL))
         small = ImageOps.exif_transpose(image).convert("L")
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return thumbnail(small, _THUMBNAIL)

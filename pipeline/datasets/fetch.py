@@ -2,22 +2,15 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
+from components.files import replacing_folder
+from components.progress import bar
 from pipeline.datasets.download import Advance, download, sha256
 from pipeline.datasets.unpack import UnpackError, unpack
 
@@ -74,11 +67,11 @@ def fetch(source: PublicSet, out: Path, console: Console, pause: float = 1.0) ->
         f".{out.name}-{hashlib.sha256(source.url.encode()).hexdigest()[:8]}.zip"
     )
     if not archive.exists():
-        with _progress(console, "Downloading") as advance:
+        with _progress("Downloading") as advance:
             download(source.url, archive, advance, pause)
     try:
         found = _checked(source, archive, console)
-        _unpacked(source, archive, found, out, console)
+        _unpacked(source, archive, found, out)
     except (FetchError, UnpackError):
         archive.unlink()
         raise
@@ -96,7 +89,7 @@ def _introduce(source: PublicSet, console: Console) -> None:
 
 
 def _checked(source: PublicSet, archive: Path, console: Console) -> str:
-    with _progress(console, "Checking") as advance:
+    with _progress("Checking") as advance:
         found = sha256(archive, advance)
     if source.sha256 and found != source.sha256.lower():
         raise FetchError(
@@ -107,17 +100,12 @@ def _checked(source: PublicSet, archive: Path, console: Console) -> str:
     return found
 
 
-def _unpacked(source: PublicSet, archive: Path, found: str, out: Path, console: Console) -> None:
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        with _progress(console, "Unpacking") as advance:
+def _unpacked(source: PublicSet, archive: Path, found: str, out: Path) -> None:
+    with replacing_folder(out) as part:
+        with _progress("Unpacking") as advance:
             unpack(archive, part, advance)
         provenance = json.dumps(asdict(replace(source, sha256=found)), indent=1)
         (part / PROVENANCE).write_text(provenance, encoding="utf-8")
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _origin(folder: Path) -> str | None:
@@ -128,14 +116,11 @@ def _origin(folder: Path) -> str | None:
 
 
 @contextmanager
-def _progress(console: Console, title: str) -> Iterator[Advance]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def _progress(title: str) -> Iterator[Advance]:
+    with bar(title, None, unit="B") as progress:
+
+        def advance(done: int, total: int | None) -> None:
+            progress.total = total
+            progress.update(done - progress.n)
+
+        yield advance

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
+from components.files import replacing_folder
+from components.progress import tracked
 from pipeline.datasets.synthetic import files, film
 from pipeline.datasets.synthetic.anatomy import random_anatomy
 from pipeline.datasets.synthetic.plan import FEWEST, PlannedFilm, plan
@@ -57,15 +56,8 @@ def synthesize(out: Path, recipe: Recipe = Recipe()) -> bool:
             return False
         if not is_synthetic(out) and not (out.is_dir() and not any(out.iterdir())):
             raise SynthesisError(f"{out}: holds something else; name a new folder or remove it")
-    part = out.parent / f".{out.name}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with replacing_folder(out) as part:
         _write(part, recipe)
-        if out.exists():
-            shutil.rmtree(out)
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return True
 
 
@@ -97,12 +89,8 @@ def _recipe(folder: Path) -> dict[str, Any] | None:
 def _write(folder: Path, recipe: Recipe) -> None:
     films = plan(recipe.images, recipe.seed, recipe.dicom)
     for place in {(folder / planned.path).parent for planned in films}:
-        place.mkdir(parents=True)
-    opacity = dict(
-        track(
-            _drawn(folder, films), "Drawing films", total=len(films), console=Console(stderr=True)
-        )
-    )
+        place.mkdir(parents=True, exist_ok=True)
+    opacity = dict(tracked(_drawn(folder, films), "drawing films", len(films)))
     if recipe.dicom:
         _write_manifest(folder / MANIFEST, films)
     truth = {

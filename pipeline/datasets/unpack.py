@@ -110,7 +110,7 @@ def _check_sizes(members: Members, archive: Path, max_bytes: int, max_files: int
 
 
 def _check_disk(folder: Path, needed: int) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if needed > free:
         message = f"unpacked it takes {needed:,} bytes, the disk has {free:,} free"

@@ -1,10 +1,11 @@
 """Where a run keeps its things, and the lock that lets one process at a time write there."""
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from components import files
 
 RUNS = Path("runs")
 PRETRAINED = "pretrained"  # the run that stands for the published model
@@ -67,20 +68,17 @@ class RunFolder:
         Raises RunFolderError where another one has it or nothing can be written. The kernel drops
         the lock with the process, so a killed run leaves none behind.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            file = (self.root / ".lock").open("w")
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.root}: cannot be written ({error.strerror}); work in a folder that can be"
-            ) from error
-        with file as handle:
+        with ExitStack() as held:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(files.locked(self.root / ".lock"))
             except BlockingIOError as error:
                 raise RunFolderError(
                     f"{self.root}: another run is writing here; wait for it or choose another --run"
                 ) from error
+            except OSError as error:
+                fault = f"cannot be written ({error.strerror}); work in a folder that can be"
+                raise RunFolderError(f"{self.root}: {fault}") from error
             yield
 
 

@@ -17,13 +17,10 @@ def test_an_edit_changes_the_version_of_those_that_import_it_and_of_no_other(tmp
         model="import tensorflow\n",
         imaging="X = 1\n",
     )
-    training, imaging = (
-        code_version("components.trainer.run"),
-        code_version("components.image.prepare"),
-    )
+    training, imaging = code_version("pipeline.training"), code_version("pipeline.imaging")
     (tmp_path / "pipeline" / "model.py").write_text("import tensorflow  # edited\n")
-    assert code_version("components.trainer.run") != training
-    assert code_version("components.image.prepare") == imaging
+    assert code_version("pipeline.training") != training
+    assert code_version("pipeline.imaging") == imaging
 
 
 def test_modules_that_import_each_other_are_no_trap(tmp_path, monkeypatch):

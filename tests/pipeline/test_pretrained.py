@@ -11,8 +11,8 @@ from components.model import imagenet
 from components.pusher import versions
 from pipeline import pretrained
 from pipeline.pretrained import PretrainedError, pack, unpack
-from tests.pipeline import trainer_harness as harness
-from tests.pipeline.trainer_harness import Trained
+from tests.components import trainer_harness as harness
+from tests.components.trainer_harness import Trained
 
 
 @pytest.fixture(autouse=True)

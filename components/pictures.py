@@ -1,0 +1,26 @@
+"""Grey images as files and inside pages."""
+
+import base64
+import io
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+_QUALITY: Final = 80  # of JPEG
+
+
+def png(grey: np.ndarray) -> bytes:
+    """Encodes uint8[H,W] without loss, fast rather than small."""
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def thumbnail(image: Image.Image, side: int) -> str:
+    """A JPEG as a data URI, its longer side at most `side` pixels."""
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
