@@ -103,7 +103,7 @@ def run(pipeline: beam.Pipeline, elements: Iterable[object], step: beam.DoFn) ->
 
 
 def serialize(record: Record, content: bytes) -> bytes:
-    """The raw tf.Example of one film, as pipeline/features.py names its features."""
+    """The raw tf.Example of one film, as components/names.py names its features."""
     values: dict[str, bytes | int] = {
         names.IMAGE: content,
         names.FILENAME: record.name.encode("utf-8", "surrogateescape"),

@@ -17,7 +17,7 @@ SLEEP = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True);
 STARTER = """
 import sys, time
 from pathlib import Path
-from pipeline.flink.service import Service
+from pipeline.beam.flink.service import Service
 service = Service("a server", sys.argv[2:], Path(sys.argv[1]))
 time.sleep(600)
 """
