@@ -53,11 +53,6 @@ def parsed(records: Sequence[bytes]) -> dict[str, Any]:
 
 def batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
     """As many as a signature works on at a time."""
-    batch: list[bytes] = []
-    for value in values:
-        batch.append(value)
-        if len(batch) == SLICE:
-            yield batch
-            batch = []
-    if batch:
+    iterator = iter(values)
+    while batch := list(islice(iterator, SLICE)):
         yield batch

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.examples import batches
 from components.pictures import png
 from components.statistics import area_under_roc
 
@@ -23,7 +24,6 @@ Film = NDArray[np.uint8]
 Predict = Callable[[list[bytes]], NDArray[np.float32]]
 
 _SIDE: Final = 512  # the shorter side while corrupting; the model looks at fewer pixels
-_BATCH: Final = 16
 
 
 def _noise(film: Film, deviation: float) -> Film:
@@ -190,14 +190,7 @@ def asked(films: int) -> int:
 def _asked(
     images: Iterator[bytes], predict: Predict, advance: Callable[[int], object]
 ) -> Iterator[NDArray[np.float32]]:
-    batch: list[bytes] = []
-    for image in images:
-        batch.append(image)
-        if len(batch) == _BATCH:
-            yield predict(batch)
-            advance(len(batch))
-            batch = []
-    if batch:
+    for batch in batches(images):
         yield predict(batch)
         advance(len(batch))
 
