@@ -31,7 +31,6 @@ def of_test(statistics: BaseChannel, config: ShiftConfig) -> ShiftValidator:
     """Compares the test split's films with training's."""
     return ShiftValidator(
         statistics=statistics,
-        baseline_statistics=statistics,
         config=limits(config),
         include_split_pairs=[(features.TEST, features.TRAIN)],
     ).with_id("TestShift")

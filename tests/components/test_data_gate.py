@@ -75,7 +75,7 @@ def run(folder: Path, splits: dict[str, list[bytes]], as_text: bool = False) -> 
     shift = ExampleAnomalies()
     shift.uri = str(folder / "shift")
     shift_validator.Executor().Do(
-        {"statistics": [statistics], "baseline_statistics": [statistics]},
+        {"statistics": [statistics]},
         {"anomalies": [shift]},
         {
             "distribution_validator_config": config,
