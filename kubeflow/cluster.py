@@ -2,10 +2,10 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from pipeline.config import ConfigError
@@ -20,6 +20,24 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
+class Toleration:
+    """A taint that a step's pod may be scheduled in spite of, in Kubernetes' own terms."""
+
+    key: str = ""  # empty: every taint
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str = ""
+    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""  # empty: every one
+
+    @model_validator(mode="after")
+    def _as_kubernetes_takes_it(self) -> Self:
+        if self.operator == "Exists" and self.value:
+            raise ValueError("operator Exists takes no value")
+        if self.operator == "Equal" and not self.key:
+            raise ValueError("an empty key needs operator Exists")
+        return self
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
 class Step:
     """One step's share of the cluster; request and limit are the same."""
 
@@ -30,6 +48,8 @@ class Step:
     retries: Count = 2
     cache: bool = True
     volumes: dict[str, Folder] = dataclasses.field(default_factory=dict)  # claim: mount path
+    node_selector: dict[str, str] = dataclasses.field(default_factory=dict)  # label: value
+    tolerations: tuple[Toleration, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -41,6 +61,7 @@ class Cluster:
     serving_dir: Folder
     cache_dir: Folder | None = None
     pipeline_root: str | None = None  # None: the cluster's own default
+    image_pull_secrets: tuple[str, ...] = ()
     step: Step = dataclasses.field(default_factory=Step)
     steps: dict[str, Step] = dataclasses.field(default_factory=dict)
 

@@ -79,9 +79,14 @@ def compile_pipeline(config: Config, cluster: Cluster, *, baseline: str | None =
 
 
 def _importer(_candidate: BaseChannel) -> Importer:
-    """Open-source Kubeflow has no resolvers: whoever submits the run names the served model."""
+    """Open-source Kubeflow has no resolvers: whoever submits the run names the served model.
+
+    The property keeps Kubeflow from taking a Trainer's own artifact for the imported one: where the
+    candidate comes from the cache and is the served model, the Evaluator would get it twice.
+    """
     return Importer(
         source_uri=RuntimeParameter(name=BASELINE, ptype=str),
         artifact_type=standard_artifacts.Model,
+        custom_properties={"role": BASELINE},
         output_key="model",
     ).with_id("BaselineImporter")

@@ -3,18 +3,28 @@
 import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 import yaml
 from tfx.dsl.components.base.base_node import BaseNode
 
-from kubeflow.cluster import Cluster
+from kubeflow import metrics
+from kubeflow.cluster import Cluster, Step
 from pipeline.config import ConfigError
 
 # Types of our own that Kubeflow's page shows as HTML.
 HTML_TYPES: Final = frozenset({"pneumonia.Report"})
-HTML_SCHEMA: Final = {"schemaTitle": "system.HTML", "schemaVersion": "0.0.1"}
-_BACKOFF: Final = {"backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "600s"}
+# The task that judges a model, and shows what it found in types of Kubeflow's.
+EVALUATOR: Final = "Evaluator"
+# The longest duration does not bound a wait: Argo counts it from the start of the first attempt,
+# tries nothing again after it, and ends the pods of later attempts at it. Kubeflow makes 0 of none,
+# and then nothing is ever tried again. A week is beyond all attempts together.
+_BACKOFF: Final = {
+    "backoffDuration": "30s",
+    "backoffFactor": 2.0,
+    "backoffMaxDuration": f"{7 * 24 * 3600}s",
+}
 
 Json = dict[str, Any]
 
@@ -53,26 +63,39 @@ def finished(job: Json, cluster: Cluster, types: Mapping[str, str], defaults: Js
         for artifact in _artifacts(component):
             _name_type(artifact, types)
     for name, container in containers(pipeline).items():
+        component = pipeline["components"][name]
         _allot(tasks[name], container, cluster)
-        _repeat_inputs(container, pipeline["components"][name].get("inputDefinitions", {}))
+        _repeat_inputs(container, component.get("inputDefinitions", {}))
+        container["args"] += ["--tfx_outputs", json.dumps(sorted(_outputs(component)))]
+        if name == EVALUATOR:
+            for key, title in metrics.OUTPUTS.items():
+                _outputs(component)[key] = {"artifactType": _schema(title)}
     return job
 
 
 def platform(job: Json, cluster: Cluster) -> Json:
-    """The platform spec: the volumes of each step that has any; empty where none has."""
-    executors = {
-        f"{name}_executor": {
-            "pvcMount": [
-                {"constant": claim, "mountPath": path}
-                for claim, path in cluster.of(name).volumes.items()
-            ]
-        }
-        for name in containers(job["pipelineSpec"])
-        if cluster.of(name).volumes
-    }
+    """The platform spec: each pod's volumes, nodes and pull secrets; empty where none has any."""
+    pods = {name: _pod(cluster, cluster.of(name)) for name in containers(job["pipelineSpec"])}
+    executors = {f"{name}_executor": pod for name, pod in pods.items() if pod}
     if not executors:
         return {}
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+
+
+def _pod(cluster: Cluster, step: Step) -> Json:
+    """A KubernetesExecutorConfig (kubeflow/pipelines, kubernetes_platform/proto)."""
+    pod = {
+        "pvcMount": [
+            {"constant": claim, "mountPath": path} for claim, path in step.volumes.items()
+        ],
+        "nodeSelector": {"labels": dict(step.node_selector)} if step.node_selector else None,
+        "tolerations": [
+            {name: value for name, value in asdict(toleration).items() if value}
+            for toleration in step.tolerations
+        ],
+        "imagePullSecret": [{"secretName": name} for name in cluster.image_pull_secrets],
+    }
+    return {name: value for name, value in pod.items() if value}
 
 
 def containers(pipeline: Json) -> dict[str, Json]:
@@ -86,6 +109,16 @@ def containers(pipeline: Json) -> dict[str, Json]:
     return found
 
 
+def _schema(title: str) -> Json:
+    """One of Kubeflow's own types."""
+    return {"schemaTitle": title, "schemaVersion": "0.0.1"}
+
+
+def _outputs(component: Json) -> Json:
+    artifacts: Json = component.get("outputDefinitions", {}).get("artifacts", {})
+    return artifacts
+
+
 def _artifacts(component: Json) -> Iterator[Json]:
     for side in ("inputDefinitions", "outputDefinitions"):
         yield from component.get(side, {}).get("artifacts", {}).values()
@@ -96,7 +129,7 @@ def _name_type(artifact: Json, types: Mapping[str, str]) -> None:
     schema = yaml.safe_load(artifact["artifactType"]["instanceSchema"])
     title = schema["title"]
     if title in HTML_TYPES:
-        artifact["artifactType"] = HTML_SCHEMA
+        artifact["artifactType"] = _schema("system.HTML")
     elif title in types:
         schema["title"] = types[title]
         artifact["artifactType"]["instanceSchema"] = yaml.safe_dump(schema, sort_keys=False)

@@ -4,8 +4,9 @@ TFX's own entry point was written for Vertex AI and Cloud Storage. Open-source K
 its driver and launcher show (kubeflow/pipelines, backend/src/v2): it hands input artifacts over
 without their type; it copies artifacts between the object store and the pod's disk by itself and
 expects the step to work on the copies, under /minio, /s3 or /gcs, where it makes no folder for an
-output; and its page shows a `system.HTML` artifact only where the URI is the HTML file's own. On
-Vertex AI /gcs is a mount of Cloud Storage, so the same works there.
+output; it adds outputs of its own (`executor-logs`, a file that it writes to); and its page shows a
+`system.HTML` artifact only where the URI is the HTML file's own. On Vertex AI /gcs is a mount of
+Cloud Storage, so the same works there.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from absl.flags import argparse_flags
 from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 from tfx.types.artifact import Artifact
+
+from kubeflow import metrics
 
 HTML_TITLE: Final = "system.HTML"
 _MOUNTS: Final = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
@@ -39,6 +42,9 @@ def main(parsed: tuple[argparse.Namespace, list[str]]) -> None:
     invocation = json.loads(args.json_serialized_invocation_args)
     declared = json.loads(args.json_serialized_inputs_spec_args).get("artifacts", {})
     inputs, outputs = _artifacts(invocation["inputs"]), _artifacts(invocation["outputs"])
+    others = {key: outputs.pop(key) for key in outputs.keys() - set(json.loads(args.tfx_outputs))}
+    for key in others:
+        del invocation["outputs"]["artifacts"][key]
     for key, artifact in inputs.items():
         if not any(artifact.get("type", {}).values()):
             artifact["type"] = declared[key]["artifactType"]
@@ -47,14 +53,16 @@ def main(parsed: tuple[argparse.Namespace, list[str]]) -> None:
         Path(artifact["uri"]).mkdir(parents=True, exist_ok=True)
     args.json_serialized_invocation_args = json.dumps(invocation)
     kubeflow_v2_run_executor.main((args, beam_args))
-    _publish(Path(invocation["outputs"]["outputFile"]), outputs, uris)
+    output_file = Path(invocation["outputs"]["outputFile"])
+    report = json.loads(output_file.read_text(encoding="utf-8"))
+    if metrics.OUTPUTS.keys() <= others.keys():
+        _add_metrics(report, inputs, outputs, others)
+    _name_in_store(_artifacts(report), outputs, uris)
+    output_file.write_text(json.dumps(report), encoding="utf-8")
 
 
-def local_path(artifact: Json) -> str:
+def local_path(uri: str) -> str:
     """Where Kubeflow's launcher keeps an artifact in the pod; other URIs are paths already."""
-    uri: str = artifact["uri"]
-    if artifact.get("customPath"):
-        return str(artifact["customPath"])
     for scheme, mount in _MOUNTS.items():
         if uri.startswith(scheme):
             return mount + uri.removeprefix(scheme)
@@ -71,35 +79,51 @@ def _on_disk(artifacts: Iterable[Json]) -> dict[str, str]:
     """Points the artifacts at their copies on disk; returns their URIs by these paths."""
     uris = {}
     for artifact in artifacts:
-        path = local_path(artifact)
+        path = local_path(artifact["uri"])
         uris[path] = artifact["uri"]
         artifact["uri"] = path
     return uris
 
 
-def _publish(output_file: Path, outputs: Mapping[str, Json], uris: Mapping[str, str]) -> None:
-    """Puts URIs in the place of paths in what the executor reports; the pod's disk will be gone."""
-    report = json.loads(output_file.read_text(encoding="utf-8"))
-    for key, artifact in _artifacts(report).items():
+def _name_in_store(
+    reported: Mapping[str, Json], outputs: Mapping[str, Json], uris: Mapping[str, str]
+) -> None:
+    """Puts URIs in the place of paths in what is reported; the pod's disk will be gone."""
+    for key, artifact in reported.items():
         folder = artifact["uri"]
-        artifact["uri"] = uris[folder]
+        artifact["uri"] = uris.get(folder, folder)
         for name, value in artifact.get("metadata", {}).items():
             if isinstance(value, str):
                 artifact["metadata"][name] = uris.get(value, value)
-        if outputs[key]["type"].get("schemaTitle") == HTML_TITLE:
+        if key in outputs and outputs[key]["type"].get("schemaTitle") == HTML_TITLE:
             (page,) = Path(folder).glob("*.html")
             artifact["uri"] += f"/{page.name}"
-            if "customPath" in outputs[key]:
-                artifact["customPath"] = str(page)
-    output_file.write_text(json.dumps(report), encoding="utf-8")
+
+
+def _add_metrics(
+    report: Json,
+    inputs: Mapping[str, Json],
+    outputs: Mapping[str, Json],
+    others: Mapping[str, Json],
+) -> None:
+    """Reports what the Evaluator found in the types that Kubeflow's pages draw."""
+    blessing = _artifacts(report)["blessing"]
+    figures = metrics.read(
+        Path(outputs["evaluation"]["uri"]),
+        Path(inputs["model"]["uri"]),
+        blessed=blessing["metadata"]["blessed"] == 1,
+    )
+    for key, metadata in figures.items():
+        report["artifacts"][key] = {"artifacts": [{**others[key], "metadata": metadata}]}
 
 
 def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """What TFX's compiler puts on the command line; the rest are Beam's arguments."""
+    """What the compiler puts on the command line; the rest are Beam's arguments."""
     parser = argparse_flags.ArgumentParser(description=__doc__)
     parser.add_argument("--executor_class_path", required=True)
     parser.add_argument("--json_serialized_invocation_args", required=True)
     parser.add_argument("--json_serialized_inputs_spec_args", required=True)
+    parser.add_argument("--tfx_outputs", required=True, help="names as a JSON list")
     known: tuple[argparse.Namespace, list[str]] = parser.parse_known_args(argv[1:])
     return known
 

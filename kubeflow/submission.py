@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import io
+import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -12,6 +14,7 @@ from typing import Any, Final
 
 import kfp_server_api
 import urllib3
+import yaml
 from kfp.client import Client
 
 ENDPOINT: Final = "KF_PIPELINES_ENDPOINT"  # the kfp client's own name for it
@@ -107,20 +110,53 @@ class Kubeflow:
     ) -> str:
         """Starts a run of a compiled package (YAML); returns the run's id.
 
-        `cache=False` runs every step anew. Raises KubeflowError.
+        The package becomes a version of the pipeline that it names, once, so that runs of the same
+        file are told apart from others and recurring runs can be made of it. `cache=False` runs
+        every step anew, and then the run alone holds the package: a version's spec cannot be
+        changed for one run. Raises KubeflowError.
         """
         with self._spoken_clearly():
             held = self._client.create_experiment(experiment, namespace=self._namespace)
+            source = (
+                self._version(package)
+                if cache
+                else {"pipeline_package_path": str(package), "enable_caching": False}
+            )
             created = self._client.run_pipeline(
                 experiment_id=held.experiment_id,
                 job_name=name,
-                pipeline_package_path=str(package),
                 params=dict(parameters),
                 pipeline_root=pipeline_root,
-                enable_caching=None if cache else False,
                 service_account=service_account,
+                **source,
             )
         return str(created.run_id)
+
+    def _version(self, package: Path) -> dict[str, str]:
+        """The package's version, named by its content; made where it is not there."""
+        content = package.read_bytes()
+        name = next(yaml.safe_load_all(content))["pipelineInfo"]["name"]
+        version = hashlib.sha256(content).hexdigest()[:12]
+        pipelines = self._client.list_pipelines(filter=_named(name), namespace=self._namespace)
+        pipeline = (
+            pipelines.pipelines[0]
+            if pipelines.pipelines
+            else self._client.create_pipeline(name, self._namespace)
+        )
+        versions = self._client.list_pipeline_versions(
+            pipeline.pipeline_id, filter=_named(version)
+        ).pipeline_versions
+        found = (
+            versions[0]
+            if versions
+            else self._client.upload_pipeline_version(
+                str(package), version, pipeline_id=pipeline.pipeline_id
+            )
+        )
+        return {
+            "pipeline_id": pipeline.pipeline_id,
+            "version_id": found.pipeline_version_id,
+        }
 
     def run(self, run_id: str) -> Run:
         """The run as it is now. Raises KubeflowError."""
@@ -170,6 +206,17 @@ class _Client(Client):
     def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
         """Asks once: kfp's own keeps a user with a wrong token waiting for 25 seconds."""
         return self._healthz_api.healthz_service_get_healthz()
+
+    def create_pipeline(self, name: str, namespace: str | None) -> kfp_server_api.V2beta1Pipeline:
+        """Without a version: upload_pipeline would name its first one after the pipeline."""
+        pipeline = kfp_server_api.V2beta1Pipeline(name=name, display_name=name, namespace=namespace)
+        return self._pipelines_api.pipeline_service_create_pipeline(pipeline)
+
+
+def _named(name: str) -> str:
+    """Kubeflow's filter for things of this name."""
+    equals = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+    return json.dumps({"predicates": [equals]})
 
 
 def _reason(error: kfp_server_api.ApiException) -> str:

@@ -24,7 +24,6 @@ def of_test(statistics: BaseChannel, config: ShiftConfig) -> ShiftValidator:
     """Compares the test split's films with training's."""
     return ShiftValidator(
         statistics=statistics,
-        baseline_statistics=statistics,
         config=limits(config),
         include_split_pairs=[(names.TEST, names.TRAIN)],
     ).with_id("TestShift")

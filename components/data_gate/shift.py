@@ -6,18 +6,25 @@ from typing import Any, Final
 
 from google.protobuf import json_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.components.distribution_validator.component import DistributionValidator
 from tfx.components.distribution_validator.executor import Executor as TfxExecutor
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto.distribution_validator_pb2 import DistributionValidatorConfig
 from tfx.proto.orchestration import execution_result_pb2
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import BaseChannel, Channel, artifact_utils, component_spec
 from tfx.types.artifact import Artifact
-from tfx.utils import io_utils
+from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics
+from tfx.types.standard_component_specs import (
+    ANOMALIES_KEY,
+    BASELINE_STATISTICS_KEY,
+    DISTRIBUTION_VALIDATOR_CONFIG_KEY,
+    INCLUDE_SPLIT_PAIRS_KEY,
+    STATISTICS_KEY,
+    DistributionValidatorSpec,
+)
+from tfx.utils import io_utils, json_utils
 
 from components import names
 
-_CONFIG: Final = standard_component_specs.DISTRIBUTION_VALIDATOR_CONFIG_KEY
 _FILE: Final = "SchemaDiff.pb"  # DistributionValidator's name for it
 _LOSS: Final = anomalies_pb2.AnomalyInfo.COMPARATOR_LOW_NUM_EXAMPLES
 
@@ -103,6 +110,17 @@ def warnings(all_findings: Iterable[ShiftFindings]) -> list[str]:
     ]
 
 
+class ShiftValidatorSpec(DistributionValidatorSpec):
+    """TFX's, but the baseline may be left out."""
+
+    INPUTS = {
+        STATISTICS_KEY: component_spec.ChannelParameter(type=ExampleStatistics),
+        BASELINE_STATISTICS_KEY: component_spec.ChannelParameter(
+            type=ExampleStatistics, optional=True
+        ),
+    }
+
+
 class Executor(TfxExecutor):
     """Reads a configuration that Kubeflow's launcher hands over as JSON, as TFX's does not."""
 
@@ -113,13 +131,47 @@ class Executor(TfxExecutor):
         exec_properties: dict[str, Any],
     ) -> execution_result_pb2.ExecutorOutput:
         """TFX calls it where no cached execution fits."""
-        config = exec_properties[_CONFIG]
+        config = exec_properties[DISTRIBUTION_VALIDATOR_CONFIG_KEY]
         if isinstance(config, str):
             config = json_format.Parse(config, DistributionValidatorConfig())
-        return super().Do(input_dict, output_dict, {**exec_properties, _CONFIG: config})
+        return super().Do(
+            {BASELINE_STATISTICS_KEY: input_dict[STATISTICS_KEY], **input_dict},
+            output_dict,
+            {**exec_properties, DISTRIBUTION_VALIDATOR_CONFIG_KEY: config},
+        )
 
 
-class ShiftValidator(DistributionValidator):
+class ShiftValidator(base_component.BaseComponent):
     """Compares the statistics of splits; DataGate decides what its anomalies mean."""
 
+    SPEC_CLASS = ShiftValidatorSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        statistics: BaseChannel,
+        baseline_statistics: BaseChannel | None = None,
+        *,
+        config: DistributionValidatorConfig,
+        include_split_pairs: list[tuple[str, str]],
+    ) -> None:
+        """Wires the component.
+
+        Args:
+            statistics: with the first split of each pair.
+            baseline_statistics: with the second; None: `statistics` have it, too. They are not
+                given twice: Kubeflow's ML Metadata takes an artifact of an execution in one input.
+            config: the features to compare and their limits.
+            include_split_pairs: names of splits.
+        """
+        super().__init__(
+            ShiftValidatorSpec(
+                **{
+                    STATISTICS_KEY: statistics,
+                    BASELINE_STATISTICS_KEY: baseline_statistics,
+                    DISTRIBUTION_VALIDATOR_CONFIG_KEY: config,
+                    INCLUDE_SPLIT_PAIRS_KEY: json_utils.dumps(include_split_pairs),
+                    ANOMALIES_KEY: Channel(type=ExampleAnomalies),
+                }
+            )
+        )

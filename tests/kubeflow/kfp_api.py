@@ -7,6 +7,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api as api
 
@@ -14,12 +15,15 @@ _codec = api.ApiClient()
 
 
 class FakeApi:
-    """Keeps experiments and runs; refuses a caller without `token` where one is set."""
+    """Keeps experiments, pipelines and runs; refuses a caller without `token` where one is set."""
 
     def __init__(self, *, token: str | None = None, multi_user: bool = False) -> None:
         self.token = token
         self.multi_user = multi_user
         self.experiments: dict[str, api.V2beta1Experiment] = {}
+        self.pipelines: dict[str, api.V2beta1Pipeline] = {}
+        self.versions: dict[str, api.V2beta1PipelineVersion] = {}
+        self.files: dict[str, str] = {}  # by version id: the body that brought the package
         self.runs: dict[str, api.V2beta1Run] = {}
         self.finish: list[str] = []  # states that the runs take, one for each time one is asked
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -53,6 +57,31 @@ class FakeApi:
         self.experiments[experiment.display_name] = experiment
         return experiment
 
+    def list_pipelines(self, path: str, _body: str) -> Any:
+        found = [held for name, held in self.pipelines.items() if f"%22{name}%22" in path]
+        return api.V2beta1ListPipelinesResponse(pipelines=found or None)
+
+    def create_pipeline(self, _path: str, body: str) -> Any:
+        pipeline = _read(body, "V2beta1Pipeline")
+        pipeline.pipeline_id = f"pipeline-{len(self.pipelines) + 1}"
+        self.pipelines[pipeline.display_name] = pipeline
+        return pipeline
+
+    def list_versions(self, path: str, _body: str) -> Any:
+        found = [held for held in self.versions.values() if held.display_name in path]
+        return api.V2beta1ListPipelineVersionsResponse(pipeline_versions=found or None)
+
+    def upload_version(self, path: str, body: str) -> Any:
+        query = parse_qs(urlsplit(path).query)
+        version = api.V2beta1PipelineVersion(
+            pipeline_id=query["pipelineid"][0],
+            pipeline_version_id=f"version-{len(self.versions) + 1}",
+            display_name=query["name"][0],
+        )
+        self.versions[version.pipeline_version_id] = version
+        self.files[version.pipeline_version_id] = body
+        return version
+
     def create_run(self, _path: str, body: str) -> Any:
         run = _read(body, "V2beta1Run")
         run.run_id = f"run-{len(self.runs) + 1}"
@@ -70,6 +99,10 @@ class FakeApi:
             ("GET", r"/apis/v2beta1/healthz"): self.healthz,
             ("GET", r"/apis/v2beta1/experiments\?.*"): self.list_experiments,
             ("POST", r"/apis/v2beta1/experiments"): self.create_experiment,
+            ("GET", r"/apis/v2beta1/pipelines\?.*"): self.list_pipelines,
+            ("POST", r"/apis/v2beta1/pipelines"): self.create_pipeline,
+            ("GET", r"/apis/v2beta1/pipelines/[\w-]+/versions\?.*"): self.list_versions,
+            ("POST", r"/apis/v2beta1/pipelines/upload_version\?.*"): self.upload_version,
             ("POST", r"/apis/v2beta1/runs"): self.create_run,
             ("GET", r"/apis/v2beta1/runs/[\w-]+"): self.get_run,
         }

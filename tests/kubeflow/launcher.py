@@ -1,26 +1,29 @@
 """Executes a compiled package without a cluster, as open-source Kubeflow Pipelines does.
 
 Written after its driver (kubeflow/pipelines, backend/src/v2/driver: resolve.go, container.go,
-driver.go, cache.go) and its importer launcher. It takes the YAML alone. What a step can rely on
-there holds here and no more: input artifacts come without their type, metadata went through ML
-Metadata (integers became floats), object stores keep no empty folder, the pod's disk is gone
-after the step, volumes are seen only by steps that mount them.
+driver.go, cache.go), its importer launcher and Argo Workflows' retries (workflow/controller/
+operator.go, processNodeRetries). It takes the YAML alone. What a step can rely on there holds here
+and no more: input artifacts come without their type, metadata went through ML Metadata (integers
+became floats), which takes one input event for an artifact and execution, object stores keep no
+empty folder, the pod's disk is gone after the step, volumes are seen only by steps that mount them.
 """
 
 import dataclasses
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import ml_metadata
 import yaml
 from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2 as ir
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from tests.kubeflow.pod import Pod, Volumes
+from tests.kubeflow.pod import LOGS, Pod, Volumes
 
 ROOT = "minio://mlpipeline/v2/artifacts"
 
@@ -39,14 +42,49 @@ class Task:
     outputs: dict[str, int] = dataclasses.field(default_factory=dict)  # artifact ids
 
 
+class Metadata:
+    """ML Metadata itself, in memory, as far as Kubeflow's client writes artifacts and inputs."""
+
+    def __init__(self) -> None:
+        self._store = ml_metadata.MetadataStore(
+            mlmd.ConnectionConfig(fake_database=mlmd.FakeDatabaseConfig())
+        )
+        self._artifact = self._store.put_artifact_type(mlmd.ArtifactType(name="system.Artifact"))
+        self._execution = self._store.put_execution_type(
+            mlmd.ExecutionType(name="system.ContainerExecution")
+        )
+
+    def record(self, uri: str) -> int:
+        """A new artifact's number."""
+        (number,) = self._store.put_artifacts([mlmd.Artifact(type_id=self._artifact, uri=uri)])
+        return int(number)
+
+    def execute(self, inputs: Mapping[str, int]) -> None:
+        """CreateExecution: an event for each input. Raises ml_metadata.errors.StatusError."""
+        pairs = []
+        for name, number in inputs.items():
+            event = mlmd.Event(artifact_id=number, type=mlmd.Event.INPUT)
+            event.path.steps.add().key = name
+            pairs.append((self._store.get_artifacts_by_id([number])[0], event))
+        self._store.put_execution(mlmd.Execution(type_id=self._execution), pairs, [])
+
+
 @dataclasses.dataclass
 class Cluster:
-    """A stand-in for the cluster: object store, ML Metadata, volumes; outlives runs."""
+    """A stand-in for the cluster: object store, ML Metadata, volumes; outlives runs.
+
+    Attributes:
+        volumes: folders by claim.
+        took: the seconds that each attempt of a step is said to take; without, none. Waits between
+            attempts are not slept through.
+    """
 
     folder: Path
     volumes: Volumes = dataclasses.field(default_factory=dict)
+    took: Mapping[str, float] = dataclasses.field(default_factory=dict)
     artifacts: dict[int, ir.RuntimeArtifact] = dataclasses.field(default_factory=dict)
     cache: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    metadata: Metadata = dataclasses.field(default_factory=Metadata)
 
     @property
     def store(self) -> Path:
@@ -61,12 +99,24 @@ class Cluster:
         kept = ir.RuntimeArtifact(uri=artifact.uri)
         for key, value in artifact.metadata.fields.items():
             kept.metadata.fields[key].CopyFrom(_through_mlmd(value))
+        # The same for all, as where the steps' credentials come from their environment.
         kept.metadata.fields["store_session_info"].string_value = "{}"
         # The driver hands artifacts on with a schema that is empty.
         kept.type.instance_schema = ""
-        kept.name = str(len(self.artifacts) + 1)
-        self.artifacts[int(kept.name)] = kept
-        return int(kept.name)
+        number = self.metadata.record(artifact.uri)
+        kept.name = str(number)
+        self.artifacts[number] = kept
+        return number
+
+    def find(self, imported: ir.RuntimeArtifact) -> int | None:
+        """FindMatchedArtifact: one with this URI that has all of these properties."""
+        wanted = imported.metadata.fields.items()
+        for number, held in self.artifacts.items():
+            if held.uri == imported.uri and all(
+                held.metadata.fields.get(key) == value for key, value in wanted
+            ):
+                return number
+        return None
 
 
 class _Run:
@@ -140,6 +190,12 @@ class _Run:
         condition = task.trigger_policy.condition
         if condition and not holds(condition, given):
             return Task("SKIPPED")
+        try:
+            self.cluster.metadata.execute(
+                {key: int(held.artifacts[0].name) for key, held in given.inputs.artifacts.items()}
+            )
+        except ml_metadata.errors.StatusError as error:
+            return Task("FAILED", log=f"driver: {error}")
         key = _cache_key(container, given, component)
         if task.caching_options.enable_cache and key in self.cluster.cache:
             return Task("CACHED", outputs=self.cluster.cache[key])
@@ -148,13 +204,15 @@ class _Run:
             given.outputs.artifacts[output].artifacts.add(
                 name=output, uri=f"{root}/{output}", type=definition.artifact_type
             )
+        logs = given.outputs.artifacts[LOGS].artifacts.add(name=LOGS)
+        logs.type.schema_title = "system.Artifact"
+        volumes = {
+            path: self.cluster.volumes[claim]
+            for claim, path in self.mounts.get(component.executor_label, ())
+        }
         done = Task("FAILED")
-        for _ in range(1 + task.retry_policy.max_retry_count):
-            done.attempts += 1
-            volumes = {
-                path: self.cluster.volumes[claim]
-                for claim, path in self.mounts.get(component.executor_label, ())
-            }
+        for done.attempts in attempts(task, self.cluster.took.get(name, 0)):
+            logs.uri = f"{root}/{LOGS}-{done.attempts - 1}"
             with Pod(self.cluster.store) as pod:
                 published, done.log = pod.run(container, given, root, volumes)
             if published is not None:
@@ -181,11 +239,10 @@ class _Run:
             uri = self.parameters[given.component_input_parameter].string_value
         if not re.match(r"(gs|s3|minio)://[^/]+/.", uri):
             raise RefusedError(f"no provider scheme found in artifact URI: {uri}")
-        known = [number for number, held in self.cluster.artifacts.items() if held.uri == uri]
-        if known and not executor.importer.reimport:
-            return Task("SUCCEEDED", outputs={output: known[0]})
         imported = ir.RuntimeArtifact(uri=uri, metadata=executor.importer.metadata)
-        return Task("SUCCEEDED", outputs={output: self.cluster.record(imported)})
+        known = None if executor.importer.reimport else self.cluster.find(imported)
+        number = self.cluster.record(imported) if known is None else known
+        return Task("SUCCEEDED", outputs={output: number})
 
 
 DONE = ("SUCCEEDED", "CACHED")
@@ -193,6 +250,28 @@ STARTERS: dict[str, Callable[..., Task]] = {
     "container": _Run.start_container,
     "importer": _Run.start_importer,
 }
+
+
+def attempts(task: ir.PipelineTaskSpec, took: float) -> Iterator[int]:
+    """Counts the attempts that Argo makes at a step that fails each time.
+
+    Args:
+        task: with its retry policy; Kubeflow fills in 0 for what that leaves out.
+        took: the seconds that each attempt takes.
+    """
+    policy = task.retry_policy
+    longest = policy.backoff_max_duration.seconds
+    since_first = 0.0
+    for attempt in range(1 + policy.max_retry_count):
+        if attempt and since_first + took > longest:
+            return  # the pod is ended where the time is over
+        yield attempt + 1
+        since_first += took
+        if since_first >= longest:
+            return  # "Max duration limit exceeded"
+        since_first += policy.backoff_duration.seconds * policy.backoff_factor**attempt
+        if since_first > longest:
+            return  # "Backoff would exceed max duration limit"
 
 
 def holds(condition: str, given: ir.ExecutorInput) -> bool:

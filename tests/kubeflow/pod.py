@@ -16,6 +16,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as ir
 Volumes = dict[str, Path]
 Published = dict[str, ir.RuntimeArtifact]
 
+LOGS = "executor-logs"  # an output that the driver adds to every step's
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -42,47 +43,44 @@ class Pod:
         self, container: Any, given: ir.ExecutorInput, task_root: str, volumes: Mapping[str, Path]
     ) -> tuple[Published | None, str]:
         """Runs the container's command; returns its outputs, None if it failed, and its log."""
-        given = self._localised(given, task_root)
+        given = self._prepared(given, task_root)
         self._download(given.inputs.artifacts)
         mounted = [_mount(Path(path), volume) for path, volume in volumes.items()]
+        log = self.path(given.outputs.artifacts[LOGS].artifacts[0].uri)
         try:
-            done = subprocess.run(
-                _command_line(container, given),
-                cwd=REPOSITORY,
-                env=self._environment(container),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
+            with log.open("w") as writer:
+                done = subprocess.run(
+                    self._command_line(container, given),
+                    cwd=REPOSITORY,
+                    env=self._environment(container),
+                    stdout=writer,
+                    stderr=subprocess.STDOUT,
+                )
         finally:
             for path in mounted:
                 path.unlink()
-        if done.returncode:
-            return None, done.stdout
-        return self._published(given), done.stdout
+        said = log.read_text(errors="replace")
+        return None if done.returncode else self._published(given), said
 
-    def path(self, uri: str) -> str:
-        """LocalPathForURI, below this pod's disk; an artifact's custom path goes before it."""
-        return f"{self.disk}/{uri.replace('://', '/', 1)}"
+    def path(self, uri: str) -> Path:
+        """LocalPathForURI, below this pod's disk."""
+        return self.disk / uri.replace("://", "/", 1)
 
-    def _localised(self, given: ir.ExecutorInput, task_root: str) -> ir.ExecutorInput:
+    def _prepared(self, given: ir.ExecutorInput, task_root: str) -> ir.ExecutorInput:
+        """Makes the folders that outputs lie in, but none for an output."""
         local = ir.ExecutorInput()
         local.CopyFrom(given)
-        for side in (local.inputs, local.outputs):
-            for held in side.artifacts.values():
-                for artifact in held.artifacts:
-                    artifact.custom_path = self.path(artifact.uri)
+        output_file = self.path(f"{task_root}/output_metadata.json")
+        local.outputs.output_file = str(output_file)
+        output_file.parent.mkdir(parents=True, exist_ok=True)
         for held in local.outputs.artifacts.values():
-            Path(held.artifacts[0].custom_path).parent.mkdir(parents=True, exist_ok=True)
-        local.outputs.output_file = f"{self.path(task_root)}/output_metadata.json"
-        Path(local.outputs.output_file).parent.mkdir(parents=True, exist_ok=True)
+            self.path(held.artifacts[0].uri).parent.mkdir(parents=True, exist_ok=True)
         return local
 
     def _download(self, artifacts: Mapping[str, Any]) -> None:
         for held in artifacts.values():
             for artifact in held.artifacts:
-                _copy(_key(self.store, artifact.uri), Path(artifact.custom_path))
+                _copy(_key(self.store, artifact.uri), self.path(artifact.uri))
 
     def _published(self, given: ir.ExecutorInput) -> Published:
         reported = ir.ExecutorOutput()
@@ -93,12 +91,25 @@ class Pod:
         for name, held in given.outputs.artifacts.items():
             artifact = held.artifacts[0]
             for merged in reported.artifacts[name].artifacts[:1]:
-                artifact.uri = merged.uri or artifact.uri
-                artifact.metadata.MergeFrom(merged.metadata)
-                artifact.custom_path = merged.custom_path or artifact.custom_path
-            _copy(Path(artifact.custom_path), _key(self.store, artifact.uri))
+                if name != LOGS:
+                    artifact.uri = merged.uri or artifact.uri
+                    artifact.metadata.MergeFrom(merged.metadata)
+            _copy(self.path(artifact.uri), _key(self.store, artifact.uri))
             published[name] = artifact
         return published
+
+    def _command_line(self, container: Any, given: ir.ExecutorInput) -> list[str]:
+        command = [*container.command, *container.args]
+        if command[:3] == ["python", "-m", "kubeflow.step"]:
+            command[:3] = [sys.executable, "-m", "tests.kubeflow.in_pod", str(self.disk)]
+        placeholders = {"{{$}}": json_format.MessageToJson(given, indent=None)}
+        for side in ("inputs", "outputs"):
+            for name, held in getattr(given, side).artifacts.items():
+                path = str(self.path(held.artifacts[0].uri))
+                placeholders[f"{{{{$.{side}.artifacts['{name}'].path}}}}"] = path
+        for placeholder, value in placeholders.items():
+            command = [word.replace(placeholder, value) for word in command]
+        return command
 
     def _environment(self, container: Any) -> dict[str, str]:
         kept = ("PATH", "LANG", "TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES")
@@ -108,14 +119,6 @@ class Pod:
             "HOME": str(self.disk / "home"),
             "TMPDIR": str(self.disk / "tmp"),
         }
-
-
-def _command_line(container: Any, given: ir.ExecutorInput) -> list[str]:
-    command = [*container.command, *container.args]
-    if command[0] == "python":
-        command[0] = sys.executable
-    invocation = json_format.MessageToJson(given, indent=None)
-    return [word.replace("{{$}}", invocation) for word in command]
 
 
 def _mount(path: Path, volume: Path) -> Path:

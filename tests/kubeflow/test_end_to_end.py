@@ -1,10 +1,12 @@
 """The compiled file alone, run as Kubeflow would run it, ends with the local run's model."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import json_format
 
 from components import names
 from kubeflow import cluster as clusters
@@ -117,6 +119,31 @@ def test_the_pushed_model_predicts_what_the_local_run_s_does(site, first, local)
     np.testing.assert_allclose(ours["probability"], theirs["probability"], atol=1e-5)
     np.testing.assert_allclose(ours["threshold"], theirs["threshold"], atol=1e-5)
     np.testing.assert_array_equal(ours["label"], theirs["label"])
+
+
+def test_kubeflow_s_pages_have_the_evaluation_s_figures_to_show(site, first):
+    metadata = {
+        key: json_format.MessageToDict(site.cluster.artifacts[number].metadata)
+        for key, number in first["Evaluator"].outputs.items()
+    }
+    scalars, drawn = metadata["metrics"], metadata["classification_metrics"]
+    (version,) = (site.serving / "pneumonia").glob("[0-9]*")
+    summary = json.loads((version / "assets.extra/training.json").read_text())
+    assert scalars["threshold"] == summary["operating_point"]["threshold"]
+    assert scalars["blessed"] == 1
+    (healthy, alarms), (missed, found) = (
+        row["row"] for row in drawn["confusionMatrix"]["struct"]["rows"]
+    )
+    assert scalars["recall"] == pytest.approx(found / (found + missed))
+    assert scalars["recall_lower_bound"] <= scalars["recall"]
+    assert scalars["specificity"] == pytest.approx(healthy / (healthy + alarms))
+    assert 0 <= scalars["auc"] <= 1
+    points = drawn["confidenceMetrics"]["list"]
+    rates = [(point["falsePositiveRate"], point["recall"]) for point in points]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == (1, 1)
+    assert rates[-1] == (0, 0)
+    assert all(0 <= point["confidenceThreshold"] <= 1 for point in points)
 
 
 def test_the_same_again_comes_from_the_cache_and_pushes_nothing(site, package, first):

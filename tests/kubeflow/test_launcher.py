@@ -6,13 +6,14 @@ from textwrap import dedent
 
 import pytest
 import yaml
+from kfp.pipeline_spec.pipeline_spec_pb2 import RuntimeArtifact
 
 from tests.kubeflow.launcher import Cluster, RefusedError
 
 # A step's program finds the ExecutorInput in `given`.
 PRELUDE = "import json, pathlib, sys; given = json.loads(sys.argv[1])\n"
-WRITE = "p = pathlib.Path(given['outputs']['artifacts']['out']['artifacts'][0]['customPath'])\n"
-READ = "q = pathlib.Path(given['inputs']['artifacts']['in']['artifacts'][0]['customPath'])\n"
+WRITE = "p = pathlib.Path(sys.argv[2])\n"
+READ = "q = pathlib.Path(sys.argv[3])\n"
 
 
 def step(
@@ -49,7 +50,11 @@ def package(folder: Path, parameters: dict[str, object] | None = None, **steps: 
             "container": {
                 "image": "any",
                 "command": [sys.executable, "-c", given["program"]],
-                "args": ["{{$}}"],
+                "args": [
+                    "{{$}}",
+                    "{{$.outputs.artifacts['out'].path}}",
+                    "{{$.inputs.artifacts['in'].path}}",
+                ],
             }
         }
         tasks[name] = {
@@ -78,6 +83,12 @@ def package(folder: Path, parameters: dict[str, object] | None = None, **steps: 
     path = folder / "package.yaml"
     path.write_text(yaml.safe_dump(spec))
     return path
+
+
+def retries(count: int, longest: str) -> dict[str, object]:
+    """A retry policy that waits 30 s, then 60 s, and so on."""
+    backoff = {"backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": longest}
+    return {"maxRetryCount": count, **backoff}
 
 
 def stored(cluster: Cluster, artifact: int) -> Path:
@@ -170,7 +181,7 @@ def test_a_failed_step_is_tried_again_as_often_as_the_spec_says(tmp_path):
     tasks = Cluster(tmp_path).run(
         package(
             tmp_path,
-            bad=step("sys.exit('no luck')", retryPolicy={"maxRetryCount": 2}),
+            bad=step("sys.exit('no luck')", retryPolicy=retries(2, "3600s")),
             after=step("pass", after={"in": "bad"}, outputs=False),
         ),
         {},
@@ -178,6 +189,48 @@ def test_a_failed_step_is_tried_again_as_often_as_the_spec_says(tmp_path):
     assert (tasks["bad"].state, tasks["bad"].attempts) == ("FAILED", 3)
     assert "no luck" in tasks["bad"].log
     assert tasks["after"].state == "OMITTED"
+
+
+@pytest.mark.parametrize(
+    ("longest", "took", "attempts"),
+    [
+        ("0s", 0, 1),  # Kubeflow's own, where the spec says nothing: never again
+        ("600s", 3600, 1),  # the time was over when the first attempt failed
+        ("600s", 560, 1),  # its end is nearer than the wait before the second attempt
+        ("600s", 400, 1),  # a second attempt would be ended half way
+        ("600s", 100, 3),
+    ],
+)
+def test_the_longest_time_to_try_counts_from_the_first_attempt_s_start(
+    tmp_path, longest, took, attempts
+):
+    bad = step("sys.exit(1)", retryPolicy=retries(2, longest))
+    tasks = Cluster(tmp_path, took={"bad": took}).run(package(tmp_path, bad=bad), {})
+    assert tasks["bad"].attempts == attempts
+
+
+def test_what_a_step_says_is_written_to_an_output_that_it_did_not_declare(tmp_path):
+    cluster = Cluster(tmp_path)
+    log = "given['outputs']['artifacts']['executor-logs']['artifacts'][0]"
+    tasks = cluster.run(package(tmp_path, one=step(f"print({log}['uri'])", outputs=False)), {})
+    file = stored(cluster, tasks["one"].outputs["executor-logs"])
+    assert file.is_file()
+    assert file.name == "executor-logs-0"
+    assert file.read_text() == tasks["one"].log
+    assert tasks["one"].log.strip() == cluster.artifacts[tasks["one"].outputs["executor-logs"]].uri
+
+
+def test_ml_metadata_takes_an_artifact_once_for_an_execution(tmp_path):
+    tasks = Cluster(tmp_path).run(
+        package(
+            tmp_path,
+            up=step(WRITE + "p.write_text('x')"),
+            both=step("pass", after={"in": "up", "other": "up"}, outputs=False),
+        ),
+        {},
+    )
+    assert tasks["both"].state == "FAILED"
+    assert "already exists" in tasks["both"].log
 
 
 def test_a_step_that_may_be_cached_runs_once_for_the_same_inputs(tmp_path):
@@ -257,3 +310,14 @@ def test_an_imported_artifact_is_found_again_and_must_be_in_an_object_store(tmp_
     assert again["model"].outputs == tasks["model"].outputs
     with pytest.raises(RefusedError, match="no provider scheme"):
         cluster.run(path, {"model": "/on/a/disk"})
+
+
+@pytest.mark.parametrize(("metadata", "found"), [({}, True), ({"role": "baseline"}, False)])
+def test_an_import_finds_another_step_s_artifact_unless_it_asks_for_more(tmp_path, metadata, found):
+    source = {"artifactUri": {"constant": "minio://models/one"}, "metadata": metadata}
+    cluster = Cluster(tmp_path)
+    trained = cluster.record(RuntimeArtifact(uri="minio://models/one"))
+    path = package(tmp_path, model={**step(""), "executor": {"importer": source}})
+    first, again = (cluster.run(path, {})["model"].outputs["out"] for _ in range(2))
+    assert (first == trained) is found
+    assert first == again

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 import yaml
+from google.protobuf import json_format
 from kfp import components
+from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 
-from kubeflow import cluster, command, runner, spec
+from kubeflow import cluster, command, metrics, runner, spec
 from pipeline import config
 from pipeline.config import ConfigError
+from tests.kubeflow.launcher import Cluster
+from tests.kubeflow.test_launcher import package, step
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -123,6 +127,53 @@ def test_each_step_has_its_resources_retries_and_cache(pipeline):
     assert uncached == ["AtomicPusher"]
 
 
+def test_no_step_takes_one_artifact_in_two_inputs(pipeline):
+    """ML Metadata as Kubeflow deploys it refuses the second event, and the run is over."""
+    for name, task in pipeline["root"]["dag"]["tasks"].items():
+        sources = [
+            tuple(given["taskOutputArtifact"].values())
+            for given in task.get("inputs", {}).get("artifacts", {}).values()
+        ]
+        assert len(sources) == len(set(sources)), name
+
+
+def test_a_step_that_fails_after_hours_is_tried_again(pipeline, tmp_path):
+    policies = {
+        json.dumps(task["retryPolicy"], sort_keys=True)
+        for name, task in pipeline["root"]["dag"]["tasks"].items()
+        if name != "BaselineImporter"
+    }
+    (policy,) = map(json.loads, policies)
+    bad = step("sys.exit(1)", retryPolicy=policy)
+    for hours in (0.01, 1, 24):
+        cluster = Cluster(tmp_path, took={"bad": hours * 3600})
+        assert cluster.run(package(tmp_path, bad=bad), {})["bad"].attempts == 3
+
+
+def test_the_evaluator_puts_out_what_kubeflow_s_pages_draw(pipeline):
+    titles = {
+        (name, key): artifact["artifactType"]["schemaTitle"]
+        for name, component in pipeline["components"].items()
+        for key, artifact in component.get("outputDefinitions", {}).get("artifacts", {}).items()
+        if artifact["artifactType"].get("schemaTitle", "").endswith("Metrics")
+    }
+    assert titles == {
+        ("Evaluator", "metrics"): "system.Metrics",
+        ("Evaluator", "classification_metrics"): "system.ClassificationMetrics",
+    }
+
+
+def test_each_step_is_told_the_outputs_that_tfx_declares(pipeline):
+    told = {}
+    for name, container in spec.containers(pipeline).items():
+        args = container["args"]
+        told[name] = set(json.loads(args[args.index("--tfx_outputs") + 1]))
+    for name, keys in told.items():
+        declared = set(pipeline["components"][name]["outputDefinitions"]["artifacts"])
+        assert keys == declared - metrics.OUTPUTS.keys()
+    assert told["Evaluator"] == {"evaluation", "blessing"}
+
+
 def test_volumes_are_mounted_by_the_steps_that_need_them(documents):
     executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     mounts = {
@@ -134,6 +185,50 @@ def test_volumes_are_mounted_by_the_steps_that_need_them(documents):
         "Trainer_executor": {"pneumonia-cache": "/mnt/cache"},
         "AtomicPusher_executor": {"pneumonia-models": "/mnt/serving"},
     }
+
+
+def test_pods_are_given_nodes_taints_and_pull_secrets_as_kubeflow_takes_them():
+    tolerations = (
+        cluster.Toleration(key="nvidia.com/gpu", operator="Exists", effect="NoSchedule"),
+        cluster.Toleration(key="team", value="radiology"),
+    )
+    settings = cluster.Cluster(
+        image="i",
+        data_root="/d",
+        serving_dir="/s",
+        image_pull_secrets=("registry",),
+        steps={
+            "Trainer": cluster.Step(
+                node_selector={"accelerator": "t4"},
+                tolerations=tolerations,
+                volumes={"cache": "/mnt/cache"},
+            )
+        },
+    )
+    names = ("Trainer", "Evaluator")
+    components = {name: {"executorLabel": f"{name}_executor"} for name in names}
+    executors = {f"{name}_executor": {"container": {}} for name in names}
+    tasks = {name: {"componentRef": {"name": name}} for name in names}
+    job = {
+        "pipelineSpec": {
+            "components": components,
+            "deploymentSpec": {"executors": executors},
+            "root": {"dag": {"tasks": tasks}},
+        }
+    }
+    pods = spec.platform(job, settings)["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    trainer, evaluator = (
+        json_format.ParseDict(pods[f"{name}_executor"], KubernetesExecutorConfig())
+        for name in names
+    )
+    assert [secret.secret_name for secret in evaluator.image_pull_secret] == ["registry"]
+    assert trainer.image_pull_secret == evaluator.image_pull_secret
+    assert dict(trainer.node_selector.labels) == {"accelerator": "t4"}
+    first, second = trainer.tolerations
+    assert (first.key, first.operator, first.effect) == ("nvidia.com/gpu", "Exists", "NoSchedule")
+    assert (second.key, second.operator, second.value) == ("team", "Equal", "radiology")
+    assert trainer.pvc_mount[0].mount_path == "/mnt/cache"
+    assert not evaluator.tolerations
 
 
 def test_types_of_our_own_are_named_by_where_they_are_found(pipeline):
@@ -161,7 +256,7 @@ def test_the_same_configuration_compiles_to_the_same_bytes(tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_without_a_baseline_there_is_none_to_import(tmp_path):
+def test_without_a_baseline_there_is_none_to_import():
     package = runner.compile_pipeline(config.load(), cluster.load())
     assert "BaselineImporter" not in package.job["pipelineSpec"]["root"]["dag"]["tasks"]
     assert "baseline" not in package.job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]

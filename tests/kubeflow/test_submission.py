@@ -51,8 +51,21 @@ def test_a_run_is_submitted_with_its_parameters_into_its_experiment(compiled, ca
     assert run.runtime_config.pipeline_root == "s3://bucket/root"
     assert run.service_account == "pneumonia"
     assert run.experiment_id == fake.experiments["pneumonia"].experiment_id
-    assert run.pipeline_spec["root"]["dag"]["tasks"]["one"]["cachingOptions"]["enableCache"]
+    assert compiled.read_text() in fake.files[run.pipeline_version_reference.pipeline_version_id]
     assert f"{fake.url}/#/runs/details/run-1" in capsys.readouterr().out
+
+
+def test_each_file_is_one_version_of_the_pipeline_that_it_names(compiled):
+    with FakeApi(multi_user=True) as fake:
+        for comment in ("", "", "# changed"):
+            compiled.write_text(compiled.read_text() + comment)
+            assert invoke("submit", compiled, "--endpoint", fake.url, "--namespace=chest") == 0
+    (pipeline,) = fake.pipelines.values()
+    assert (pipeline.display_name, pipeline.namespace) == ("small", "chest")
+    references = [run.pipeline_version_reference for run in fake.runs.values()]
+    assert {held.pipeline_id for held in references} == {pipeline.pipeline_id}
+    first, again, changed = (held.pipeline_version_id for held in references)
+    assert first == again != changed
 
 
 def test_without_a_word_for_the_data_they_are_read_anew_each_time(compiled, monkeypatch):
@@ -73,6 +86,7 @@ def test_no_cache_runs_every_step_anew(compiled):
         invoke("submit", compiled, "--endpoint", fake.url, "--no-cache")
     (run,) = fake.runs.values()
     assert not run.pipeline_spec["root"]["dag"]["tasks"]["one"]["cachingOptions"].get("enableCache")
+    assert not fake.versions
 
 
 def test_endpoint_and_token_come_from_the_environment(compiled, monkeypatch):
