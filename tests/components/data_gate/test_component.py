@@ -80,6 +80,8 @@ def run(folder: Path, splits: dict[str, list[bytes]], as_text: bool = False) -> 
     config = shifts.limits(ShiftConfig(warn=0.3))
     if as_text:  # as Kubeflow's launcher hands it over
         config = json_format.MessageToJson(config)
+    found = ExampleAnomalies()
+    found.uri = str(folder / "shift")
     shift.Executor().Do(
         {"statistics": [statistics]},
         {"anomalies": [found]},
