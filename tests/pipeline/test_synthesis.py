@@ -32,7 +32,8 @@ def drawn(tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """For the tests of folders: films need not be drawn."""
-    blank = film.Film(np.zeros((8, 8), np.uint16), np.zeros((film.GRID, film.GRID), bool))
+    none = np.zeros((film.GRID, film.GRID), bool)
+    blank = film.Film(np.zeros((8, 8), np.uint16), none, none)
     monkeypatch.setattr(film, "render", lambda *_: blank)
 
 

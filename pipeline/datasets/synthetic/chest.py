@@ -4,11 +4,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.datasets.synthetic.anatomy import Anatomy, Pose, cage, dome
 from pipeline.datasets.synthetic.bones import bones
 from pipeline.datasets.synthetic.texture import Plane, band, step
 from pipeline.datasets.synthetic.vessels import vessels
+
+_EDGE = 0.15  # depth at the ribs and the dome, halfway down their slopes; below the dome less
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Chest:
     y: Plane
     tissue: Plane  # everything but lung and bone
     lung: Plane  # aerated depth in 0..1, the heart's share taken out
+    fields: NDArray[np.bool_]  # bool[H,W], the lungs as a reader outlines them, behind the heart too
     bone: Plane
     tree: Plane  # vessels and bronchi, 0..1
 
@@ -35,7 +39,8 @@ def draw(anatomy: Anatomy, pose: Pose) -> Chest:
     tissue = tissue + 0.04 * band(x, anatomy.mediastinum, 0.07) * step(y + 0.3, 0.2)
     tissue = tissue - 0.14 * band(x + 0.01, 0.045, 0.03) * step(0.36 - y, 0.1)  # the trachea
     tree = vessels(anatomy, pose, height)
-    return Chest(x, y, tissue, lung * (1 - 0.8 * heart), bones(anatomy, pose, x, y), tree)
+    air, bone = lung * (1 - 0.8 * heart), bones(anatomy, pose, x, y)
+    return Chest(x, y, tissue, air, lung > _EDGE, bone, tree)
 
 
 def _capsule(x: Plane, y: Plane, a: tuple[float, float], b: tuple[float, float], r: float) -> Plane:

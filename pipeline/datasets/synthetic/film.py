@@ -39,6 +39,7 @@ class Film:
 
     pixels: NDArray[np.uint16]  # uint16[H,W], 0 black to 4095 white
     truth: NDArray[np.bool_]  # bool[GRID,GRID], where opacity was drawn, in shares of the film
+    lungs: NDArray[np.bool_]  # bool[h,w], the lung fields over the whole film, at the drawing's size
 
 
 def random_opacities(rng: np.random.Generator, anatomy: Anatomy, etiology: str) -> list[Opacity]:
@@ -68,7 +69,7 @@ def render(anatomy: Anatomy, opacities: list[Opacity], rng: np.random.Generator)
     )
     exposed = _noise(rng, np.asarray(large))
     pixels = _annotate(rng, np.round(np.clip(exposed, 0, 1) * 4095).astype(np.uint16))
-    return Film(pixels, _truth(shadow * chest.lung))
+    return Film(pixels, _truth(shadow * chest.lung), chest.fields)
 
 
 def _opacity(

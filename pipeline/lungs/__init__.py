@@ -1,0 +1,1 @@
+"""Trains the lung network: `python -m pipeline.lungs`."""
