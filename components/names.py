@@ -24,6 +24,8 @@ TRAIN: Final = "train"
 VAL: Final = "val"
 TEST: Final = "test"
 SPLITS: Final = (TRAIN, VAL, TEST)
+# The validation films as other hospitals might send them, for the choice of the threshold.
+VAL_LOOKS: Final = ("val_changed", "val_outside", "val_both")
 
 MODEL_NAME: Final = "pneumonia"
 SERVING_DEFAULT: Final = "serving_default"
@@ -35,5 +37,7 @@ IMAGE_BYTES: Final = "image_bytes"
 PROBABILITY: Final = "probability"
 THRESHOLD: Final = "threshold"
 QUALITY: Final = "quality"
+FAMILIARITY: Final = "familiarity"
+LUNGS: Final = "lungs"
 HEATMAP: Final = "heatmap"
 OVERLAY: Final = "overlay_png_bytes"

@@ -35,6 +35,9 @@ class AugmentConfig:
     # differ in how many of their images carry augmentation's own traces: a shortcut to learn.
     originals: Share = 1.0
     versions: Count = 1  # of each image, before the minority's; more of them vary more
+    outside: Share = 0.0  # of changed versions: all but the lungs is another film's, of any class
+    objects: Share = 0.0  # of changed versions: markers, text, cables, collimation laid on
+    val_looks: bool = False  # val also changed, with another outside, and both: for the threshold
     rotation_degrees: NonNegative = 10.0
     shift: Share = 0.06  # of the side
     zoom: Share = 0.1

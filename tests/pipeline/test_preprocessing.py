@@ -12,13 +12,14 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata
 
+import pipeline
 from components import names, transform
 from components.image import prepare
 from components.image.settings import ImageConfig
 from components.settings import plain
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
-SCHEMA = Path(transform.__file__).with_name("schema.pbtxt")
+SCHEMA = Path(pipeline.__file__).with_name("schema.pbtxt")
 CONFIG = ImageConfig(size=64, crop_border=0.05, low_pass=48, contrast="clahe", segment_lungs=True)
 
 

@@ -79,9 +79,10 @@ def write_transform(folder: Path, image: ImageConfig = IMAGE) -> str:
     from tensorflow_metadata.proto.v0 import schema_pb2
     from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
+    import pipeline as package
     from components import transform
 
-    text = Path(transform.__file__).with_name("schema.pbtxt").read_text()
+    text = Path(package.__file__).with_name("schema.pbtxt").read_text()
     examples = TFExampleBeamRecord("inmem", schema=text_format.Parse(text, schema_pb2.Schema()))
     custom_config = {"image": plain(image), "code_version": "1"}
     runner = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
