@@ -75,17 +75,22 @@ def prediction(response: Any, latency: float) -> Prediction:
     missing = [name for name in ("probability", "threshold", "label") if name not in row]
     if missing:
         raise ServerError(f"the model's answer lacks '{missing[0]}'; is it a pneumonia model?")
-    quality = row.get("quality")
     return Prediction(
         probability=float(row["probability"]),
         threshold=float(row["threshold"]),
         label=int(row["label"]),
         version=response.model_spec.version.value,
         latency=latency,
-        quality=None if quality is None else float(quality),
+        quality=_number(row.get("quality")),
+        familiarity=_number(row.get("familiarity")),
         heatmap=row.get("heatmap"),
+        lungs=row.get("lungs"),
         overlay=row.get("overlay_png_bytes"),
     )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _first_row(name: str, tensor: Any) -> Any:

@@ -17,7 +17,6 @@ import tensorflow as tf
 from components import names
 from components.augmenter.plan import number_repeats
 
-
 DONORS: Final = 512  # films whose outside others get; all workers hold them
 
 

@@ -88,9 +88,7 @@ def _surrounder(
     def surround(images: np.ndarray, seeds: Sequence[tuple[int, int]]) -> np.ndarray:
         films = outside.Films.of(images)
         changed = []
-        for image, lungs, found, seed in zip(
-            images, films.lungs, films.found, seeds, strict=True
-        ):
+        for image, lungs, found, seed in zip(images, films.lungs, films.found, seeds, strict=True):
             draw = np.random.default_rng(np.array(seed, np.int32).view(np.uint32))
             swapped, laid = draw.random(2) < (kind.outside, kind.objects)
             if swapped and found and len(others.images):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from components.settings import Count, NonNegative, Share, settings
 
@@ -15,15 +15,8 @@ class ImageConfig:
     crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
     crop_lungs: bool = False  # to the box around them; by crop_border where none are found
     low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
-    contrast: Literal["none", "standardise", "equalise", "clahe", "harmonise"] = "none"
-    segment_lungs: bool = False
-
-    @field_validator("segment_lungs")
-    @classmethod
-    def _finds_lungs(cls, segment: bool, info: ValidationInfo) -> bool:
-        if segment and info.data.get("crop_lungs"):
-            raise ValueError("lungs are not found on films that crop_lungs cut; set one of them")
-        return segment
+    contrast: Literal["none", "harmonise"] = "none"
+    outside: Literal["keep", "grey"] = "keep"  # of the lungs, with a soft edge
 
 
 @settings

@@ -36,7 +36,7 @@ class Familiarity:
     spread: float
 
     def score(self, averaged: np.ndarray) -> np.ndarray:
-        """float32[N,C] averaged features to familiarity, float[N] in [0,1], as the served graph does.
+        """float32[N,C] averaged features to float[N] in [0,1], as the served graph does.
 
         One half lies LIMIT deviations beyond the validation films' mean.
         """

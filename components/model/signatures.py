@@ -7,8 +7,8 @@ import tensorflow as tf
 from components import names
 from components.examples import SLICE
 from components.image import prepare
-from components.image.lung_network import lungs_found
 from components.image.heatmap import HEATMAP_SIZE, overlay, uncrop_heatmap
+from components.image.lung_network import lungs_found
 from components.image.settings import ImageConfig
 from components.model.familiarity import LIMIT, TINY, Familiarity
 from components.model.network import Network

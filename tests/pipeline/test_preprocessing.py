@@ -20,7 +20,7 @@ from components.settings import plain
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 SCHEMA = Path(pipeline.__file__).with_name("schema.pbtxt")
-CONFIG = ImageConfig(size=64, crop_border=0.05, low_pass=48, contrast="clahe", segment_lungs=True)
+CONFIG = ImageConfig(size=64, crop_border=0.05, low_pass=48, contrast="harmonise", outside="grey")
 
 
 def film(seed: int) -> bytes:
