@@ -17,7 +17,9 @@ PROBABILITY: Final = "probability"
 THRESHOLD: Final = "threshold"
 LABEL: Final = "label"
 QUALITY: Final = "quality"
+FAMILIARITY: Final = "familiarity"
 HEATMAP: Final = "heatmap"
+LUNGS: Final = "lungs"
 OVERLAY: Final = "overlay_png_bytes"
 
 CLASSES: Final = ("NORMAL", "PNEUMONIA")  # the index is the label

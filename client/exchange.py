@@ -78,17 +78,22 @@ def prediction(response: Any, latency: float) -> Prediction:
     ]
     if missing:
         raise ServerError(f"the model's answer lacks '{missing[0]}'; is it a pneumonia model?")
-    quality = row.get(contract.QUALITY)
     return Prediction(
         probability=float(row[contract.PROBABILITY]),
         threshold=float(row[contract.THRESHOLD]),
         label=int(row[contract.LABEL]),
         version=response.model_spec.version.value,
         latency=latency,
-        quality=None if quality is None else float(quality),
+        quality=_number(row.get(contract.QUALITY)),
+        familiarity=_number(row.get(contract.FAMILIARITY)),
         heatmap=row.get(contract.HEATMAP),
+        lungs=row.get(contract.LUNGS),
         overlay=row.get(contract.OVERLAY),
     )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _first_row(name: str, tensor: Any) -> Any:

@@ -9,9 +9,11 @@ from client.errors import ServerError
 from client.images import ImageError
 
 CLASSES: Final = ("NORMAL", "PNEUMONIA")  # by label
-# Below it, an image resembles nothing that the model was trained on.
-QUALITY_LIMIT: Final = 0.5
-UNUSUAL: Final = "does not look like a frontal chest radiograph; do not rely on this result"
+LIMIT: Final = 0.5  # of quality and familiarity; below it there is something to say
+UNUSUAL: Final = "is no frontal chest film with two lungs; do not rely on this result"
+UNFAMILIAR: Final = (
+    "is unlike the films the model learned from: its threshold may not hold here; recalibrate"
+)
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,10 @@ class Prediction:
 
     probability, threshold: of pneumonia, in [0, 1]; label: 1 where probability >= threshold.
     version: the model's, unix seconds. latency: seconds from request to answer.
-    quality: how much the image resembles the training set's, in [0, 1]; None where the model does
-        not say. heatmap: float32[224,224] in [0,1], the whole X-ray squashed to a square; overlay:
-        a PNG file of the heat map over the X-ray; both only where asked for.
+    quality: whether this is a frontal chest film with two lungs to judge; familiarity: how like the
+        training set's it is; both in [0, 1], None where the model does not say.
+    heatmap, lungs: float32[224,224] in [0,1], the whole X-ray squashed to a square; overlay: a PNG
+        file of the heat map over the X-ray; all only where asked for.
     """
 
     probability: float
@@ -31,7 +34,9 @@ class Prediction:
     version: int
     latency: float
     quality: float | None = None
+    familiarity: float | None = None
     heatmap: np.ndarray | None = field(default=None, repr=False, compare=False)
+    lungs: np.ndarray | None = field(default=None, repr=False, compare=False)
     overlay: bytes | None = field(default=None, repr=False)
 
     @property
@@ -47,7 +52,11 @@ class Prediction:
     @property
     def warning(self) -> str | None:
         """Why the result deserves no trust, where the model says so."""
-        return UNUSUAL if self.quality is not None and self.quality < QUALITY_LIMIT else None
+        if self.quality is not None and self.quality < LIMIT:
+            return UNUSUAL
+        if self.familiarity is not None and self.familiarity < LIMIT:
+            return UNFAMILIAR
+        return None
 
 
 Source = TypeVar("Source")

@@ -30,6 +30,7 @@ class Row:
     version: int | None = None
     latency_ms: float | None = None
     quality: float | None = None
+    familiarity: float | None = None
     warning: str | None = None
     overlay: str | None = None
     error: str | None = None
@@ -54,6 +55,7 @@ class Row:
             version=answer.version,
             latency_ms=round(answer.latency * 1000, 1),
             quality=answer.quality,
+            familiarity=answer.familiarity,
             warning=answer.warning,
             overlay=None if overlay is None else printable(overlay),
         )

@@ -6,9 +6,11 @@ from client.contract import (
     CAM,
     CLASSES,
     EXAMPLES,
+    FAMILIARITY,
     HEATMAP,
     IMAGE_BYTES,
     LABEL,
+    LUNGS,
     MODEL_NAME,
     OVERLAY,
     PREDICT_IMAGE,
@@ -22,9 +24,11 @@ __all__ = [
     "CAM",
     "CLASSES",
     "EXAMPLES",
+    "FAMILIARITY",
     "HEATMAP",
     "IMAGE_BYTES",
     "LABEL",
+    "LUNGS",
     "MODEL_NAME",
     "OVERLAY",
     "PREDICT_IMAGE",
@@ -53,3 +57,5 @@ TRAIN: Final = "train"
 VAL: Final = "val"
 TEST: Final = "test"
 SPLITS: Final = (TRAIN, VAL, TEST)
+# The validation films as other hospitals might send them, for the choice of the threshold.
+VAL_LOOKS: Final = ("val_changed", "val_outside", "val_both")

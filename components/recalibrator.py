@@ -134,6 +134,7 @@ def recalibrate(
         fitted,
         slope=fitted.slope * old["slope"],
         intercept=fitted.slope * old["intercept"] + fitted.intercept,
+        heat_scale=fitted.slope * old["heat_scale"],  # full heat stays as much evidence as it was
     )
     found = _judged(parts[names.TEST], fitted, old["threshold"], settings, labels)
     _write(base, point, target)

@@ -66,7 +66,9 @@ def create_pipeline(
         examples=augmenter.outputs["augmented_examples"],
         transform_graph=transform.outputs["transform_graph"],
         train_args=trainer_pb2.TrainArgs(splits=[names.TRAIN]),
-        eval_args=trainer_pb2.EvalArgs(splits=[names.VAL]),
+        eval_args=trainer_pb2.EvalArgs(
+            splits=[names.VAL, *(names.VAL_LOOKS if config.augment.val_looks else ())]
+        ),
         custom_config={
             "image": plain(config.image),
             "model": plain(config.model),

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from benchmarks.ablation.films import SEED, Film
 from components import names
+from components.augmenter import parts
 from components.augmenter.plan import is_drawn, make_plan, number_repeats
 from components.augmenter.shards import Augmentation
 from components.image.augment import image_seed
@@ -87,7 +88,7 @@ def run(
         strategy=tf.distribute.get_strategy(),
     )
     point = operating_point.choose(fit.evidence, tuning.labels, config.operating_point)
-    score = fitting.scorer(network)
+    score = fitting.scorer(network, network.evidence)
     scores = {}
     for name, films in judges.items():
         judged = cached(name, prepare(films))
@@ -136,11 +137,12 @@ def _augmented(
         [(label, i) for (_, label), i in zip(images, identity, strict=True)], config.balance
     )
     ordered = sorted(zip(identity, images, strict=True))
-    augment = augmentation.compiled()
+    first = [png for _, (png, _) in ordered][: parts.DONORS]
+    change = augmentation.changer(augmentation.kind, first)
     for key, (_, (png, label)) in zip(number_repeats(identity), ordered, strict=True):
         for copy in range(config.versions * (plan.copies_of(label, key) + 1)):
             if copy or is_drawn(seed, key, config.originals):
-                image = augment([png], [image_seed(seed, key, copy)])[0]
+                image = change([png], [image_seed(seed, key, copy)])[0]
                 yield tf.io.encode_png(image[..., None]).numpy(), label
             else:
                 yield png, label

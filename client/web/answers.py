@@ -74,6 +74,7 @@ def prediction(upload: bytes, xray: XRay, answer: Prediction) -> dict[str, Any]:
         "version": answer.version,
         "latency_ms": round(answer.latency * 1000, 1),
         "quality": answer.quality,
+        "familiarity": answer.familiarity,
         "warning": answer.warning,
         "image": {
             "format": xray.source_format,
@@ -83,6 +84,7 @@ def prediction(upload: bytes, xray: XRay, answer: Prediction) -> dict[str, Any]:
         },
         "display_png": None if xray.data == upload else _base64(_display(xray)),
         "heatmap_png": _base64(_grey_png(answer.heatmap)),
+        "lungs_png": None if answer.lungs is None else _base64(_grey_png(answer.lungs)),
         "overlay_png": _base64(answer.overlay),
     }
 
@@ -93,8 +95,8 @@ def _display(xray: XRay) -> bytes:
     return _png(image)
 
 
-def _grey_png(heatmap: np.ndarray) -> bytes:
-    levels = np.round(np.clip(heatmap, 0, 1) * 255).astype(np.uint8)
+def _grey_png(values: np.ndarray) -> bytes:
+    levels = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
     return _png(Image.fromarray(levels))
 
 

@@ -5,15 +5,19 @@ runner would hold every image at once.
 """
 
 import hashlib
+import heapq
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import apache_beam as beam
 import tensorflow as tf
 
 from components import names
 from components.augmenter.plan import number_repeats
+
+DONORS: Final = 512  # films whose outside others get; all workers hold them
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,10 @@ class Record:
 
 
 class Split(beam.DoFn):
-    """Copies one file's records to its piece of each part; yields (label, identity)."""
+    """Copies one file's records to its piece of each part; yields (label, identity).
+
+    The file's first DONORS by identity go to a piece of their own, too.
+    """
 
     def __init__(self, folder: str, count: int) -> None:
         self._folder = folder
@@ -38,14 +45,21 @@ class Split(beam.DoFn):
         name = hashlib.sha256(file.encode()).hexdigest()
         unfinished = [scratch_file(self._folder) for _ in range(self._count)]
         pieces = [tf.io.TFRecordWriter(path) for path in unfinished]
+        first: list[tuple[str, bytes]] = []
         for serialized in tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator():
             label, image_png = _label_and_image(serialized)
             identity = _identity(label, image_png)
             pieces[int(identity[:8], 16) % self._count].write(serialized)
+            first = heapq.nsmallest(DONORS, [*first, (identity, image_png)])
             yield label, identity
         for part, (piece, path) in enumerate(zip(pieces, unfinished, strict=True)):
             piece.close()
             tf.io.gfile.rename(path, f"{self._folder}/{part:05d}-{name}", overwrite=True)
+        donors = scratch_file(self._folder)
+        with tf.io.TFRecordWriter(donors) as piece:
+            for _, image_png in first:
+                piece.write(image_png)
+        tf.io.gfile.rename(donors, f"{self._folder}/donors-{name}", overwrite=True)
 
 
 def scratch_file(folder: str) -> str:
@@ -69,6 +83,13 @@ def read(folder: str, part: int) -> list[Record]:
         Record(key, label, image_png, example)
         for key, (_, label, image_png, example) in zip(keys, found, strict=True)
     ]
+
+
+def read_donors(folder: str) -> list[bytes]:
+    """PNGs of the split's first DONORS films by hash: a mixture of both classes, in that order."""
+    pieces = tf.io.gfile.glob(f"{folder}/donors-*")
+    images = tf.data.TFRecordDataset(pieces).as_numpy_iterator()
+    return sorted(set(images), key=lambda png: hashlib.sha256(png).digest())[:DONORS]
 
 
 def _identity(label: int, image_png: bytes) -> str:

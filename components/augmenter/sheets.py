@@ -9,10 +9,11 @@ import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from components import names
+from components.augmenter import parts
 from components.augmenter.parts import Record
 from components.augmenter.shards import Augmentation, decode
 from components.image.augment import image_seed
-from components.image.lungs import lung_mask
+from components.image.lung_network import lung_fields, lungs_found
 
 _FILMS = 4  # of each class
 _COPIES = 5
@@ -23,14 +24,15 @@ _ROW_LABEL = 150
 _PAPER, _INK = 255, 0
 
 
-def write(folder: str, records: Sequence[Record], augmentation: Augmentation) -> None:
+def write(folder: str, scratch: str, augmentation: Augmentation) -> None:
     """Writes augmentation.png and segmentation.png from the first films of each class.
 
     Args:
         folder: where to write; it may be a bucket.
-        records: training images as Transform left them.
+        scratch: holds the parts of the training split.
         augmentation: the run's; where it asks for such copies, training sees the very ones shown.
     """
+    records = parts.read(scratch, 0)
     films = [
         (f"{name} {number}", record)
         for label, name in enumerate(names.CLASSES)
@@ -40,17 +42,20 @@ def write(folder: str, records: Sequence[Record], augmentation: Augmentation) ->
     ]
     if not films:
         return
-    _save(folder, "augmentation.png", _augmentation_sheet(films, augmentation))
+    donors = parts.read_donors(scratch)
+    _save(folder, "augmentation.png", _augmentation_sheet(films, donors, augmentation))
     _save(folder, "segmentation.png", _segmentation_sheet(films))
 
 
-def _augmentation_sheet(films: Sequence[tuple[str, Record]], augmentation: Augmentation) -> bytes:
-    apply = augmentation.compiled()
+def _augmentation_sheet(
+    films: Sequence[tuple[str, Record]], donors: Sequence[bytes], augmentation: Augmentation
+) -> bytes:
+    change = augmentation.changer(augmentation.kind, donors)
     copies = range(1, _COPIES + 1)
     rows = []
     for name, record in films:
         seeds = [image_seed(augmentation.seed, record.key, copy) for copy in copies]
-        changed = apply([record.image_png] * len(seeds), seeds)
+        changed = change([record.image_png] * len(seeds), seeds)
         rows.append((name, [decode(record.image_png), *changed]))
     columns = ["before", *(f"copy {copy}" for copy in copies)]
     return draw("Training images before and after augmentation", columns, rows)
@@ -58,9 +63,8 @@ def _augmentation_sheet(films: Sequence[tuple[str, Record]], augmentation: Augme
 
 def _segmentation_sheet(films: Sequence[tuple[str, Record]]) -> bytes:
     images = [decode(record.image_png) for _, record in films]
-    find = tf.function(lung_mask)
-    masks = [find(tf.constant(image, tf.float32)).numpy() for image in images]
-    found = sum(bool(mask.min() < 1) for mask in masks)
+    fields = lung_fields(tf.constant(np.stack(images), tf.float32))
+    masks, found = fields.numpy(), int(np.sum(lungs_found(fields)))
     rows: list[tuple[str, Sequence[np.ndarray]]] = [
         ("film", images),
         ("lung mask", [(255 * mask).astype(np.uint8) for mask in masks]),
@@ -69,7 +73,7 @@ def _segmentation_sheet(films: Sequence[tuple[str, Record]]) -> bytes:
             [(image * mask).astype(np.uint8) for image, mask in zip(images, masks, strict=True)],
         ),
     ]
-    title = f"Lung fields, found on {found} of {len(films)} films; elsewhere the whole image stays"
+    title = f"Lung fields, found on {found} of {len(films)} films"
     return draw(title, [name for name, _ in films], rows)
 
 

@@ -3,9 +3,13 @@
 import tensorflow as tf
 
 from components.image import contrast
-from components.image.lungs import SIDE, lung_box, lung_mask
+from components.image.blur import gaussian
+from components.image.lung_network import lung_fields
+from components.image.lungs import SIDE, lung_box
 from components.image.settings import ImageConfig
 
+_GREY = 128.0
+_EDGE = 0.02  # of the side: deviation of the blur at the lungs' edge
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 
 
@@ -34,7 +38,7 @@ def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     """Makes of an encoded X-ray what the network sees, the same in training and serving.
 
     Decode, grey, crop (see `crop_box`), resize (through `low_pass` pixels where set, so that all
-    films are equally sharp), normalise the contrast, darken what is not lung. Resizing squashes
+    films are equally sharp), normalise the contrast, grey what is not lung. Resizing squashes
     the aspect and is antialiased; contrast and mask follow it because they cost less there.
 
     Args:
@@ -54,8 +58,9 @@ def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     image = resize(image, config.size, config.size)
     image.set_shape([config.size, config.size])
     image = contrast.normalise(image, config)
-    if config.segment_lungs:
-        image *= lung_mask(image)
+    if config.outside == "grey":
+        lungs = gaussian(lung_fields(image[None])[0], _EDGE * config.size)
+        image = _GREY + lungs * (image - _GREY)
     return to_uint8(image)
 
 

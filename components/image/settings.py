@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from components.settings import Count, NonNegative, Share, settings
 
@@ -15,15 +15,8 @@ class ImageConfig:
     crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
     crop_lungs: bool = False  # to the box around them; by crop_border where none are found
     low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
-    contrast: Literal["none", "standardise", "equalise", "clahe", "harmonise"] = "none"
-    segment_lungs: bool = False
-
-    @field_validator("segment_lungs")
-    @classmethod
-    def _finds_lungs(cls, segment: bool, info: ValidationInfo) -> bool:
-        if segment and info.data.get("crop_lungs"):
-            raise ValueError("lungs are not found on films that crop_lungs cut; set one of them")
-        return segment
+    contrast: Literal["none", "harmonise"] = "none"
+    outside: Literal["keep", "grey"] = "keep"  # of the lungs, with a soft edge
 
 
 @settings
@@ -35,6 +28,9 @@ class AugmentConfig:
     # differ in how many of their images carry augmentation's own traces: a shortcut to learn.
     originals: Share = 1.0
     versions: Count = 1  # of each image, before the minority's; more of them vary more
+    outside: Share = 0.0  # of changed versions: all but the lungs is another film's, of any class
+    objects: Share = 0.0  # of changed versions: markers, text, cables, collimation laid on
+    val_looks: bool = False  # val also changed, with another outside, and both: for the threshold
     rotation_degrees: NonNegative = 10.0
     shift: Share = 0.06  # of the side
     zoom: Share = 0.1

@@ -22,7 +22,7 @@ TINY: Final = 1e-12  # keeps the logarithm finite
 
 @dataclass(frozen=True)
 class Familiarity:
-    """What the quality of a film is measured against.
+    """What a film is measured against.
 
     Attributes:
         mean: float32[C] of the training films' averaged features.
@@ -35,8 +35,8 @@ class Familiarity:
     centre: float
     spread: float
 
-    def quality(self, averaged: np.ndarray) -> np.ndarray:
-        """float32[N,C] averaged features to quality, float[N] in [0,1], as the served graph does.
+    def score(self, averaged: np.ndarray) -> np.ndarray:
+        """float32[N,C] averaged features to float[N] in [0,1], as the served graph does.
 
         One half lies LIMIT deviations beyond the validation films' mean.
         """

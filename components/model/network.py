@@ -1,4 +1,4 @@
-"""VGG-16 with a class-activation head: a frozen trunk whose outputs are cached, a trained top.
+"""VGG-16 whose evidence is averaged over the lungs: a frozen, cached trunk, and a trained top.
 
 K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
 2015; the head after B. Zhou et al., "Learning Deep Features for Discriminative Localization", 2016.
@@ -10,11 +10,15 @@ from typing import Final
 import keras
 import tensorflow as tf
 
+from components.image.lung_network import lung_fields, trained_weights
 from components.model.imagenet import Weights
-from components.model.settings import HEAD, ModelConfig
+from components.model.settings import FILM, HEAD, ModelConfig
 from components.model.vgg16 import LAYERS, channels
 
 _MEANS_BGR: Final = (103.939, 116.779, 123.68)  # of ImageNet, as Keras's `caffe` preprocessing
+# Beside a film's lungs: so little that none of the logit comes from there, and a film on which no
+# lungs are found is still divided by something.
+_ELSEWHERE: Final = 1e-4
 _POOLED: Final = {"block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3"}
 
 
@@ -23,33 +27,39 @@ class Network:
     """The two halves of one network; calling `top` on `trunk`'s output is the whole.
 
     The head reads block5_conv3, not block5_pool, as Zhou et al. do: its maps have twice the
-    resolution (14x14 at 224 pixels), and the average over them needs no pooling first.
+    resolution (14x14 at 224 pixels), and the average over them needs no pooling first. The trunk's
+    last channel is no feature but the share of lung in each place.
 
     Attributes:
-        trunk: uint8[N,S,S,1], grey 0..255, to float32[N,h,w,C]; frozen.
-        top: float32[N,h,w,C] to the logit of pneumonia, float32[N,1]; trained, dropout included.
-        maps: float32[N,h,w,C] to the last feature maps float32[N,14,14,512] (at S=224, width 1).
+        trunk: uint8[N,S,S,1], grey 0..255, to float32[N,h,w,C+1]; frozen.
+        view: the same input to the trunk's output and the lung fields, float32[N,S,S] in [0,1].
+        top: float32[N,h,w,C+1] to the logit of pneumonia, float32[N,1]; trained, dropout included.
+        maps: float32[N,h,w,C+1] to the last feature maps float32[N,14,14,512] (at S=224, width 1).
+        attention: float32[N,h,w,C+1] to what each place weighs, float32[N,14,14] of mean 1.
     """
 
     trunk: keras.Model
+    view: keras.Model
     top: keras.Model
     maps: keras.Model
+    attention: keras.Model
 
     def evidence(self, features: tf.Tensor) -> tf.Tensor:
         """Each place's contribution to the logit: the class-activation map, exact.
 
-        Global average pooling and a dense layer are both linear, so their order may be turned
-        around; the mean over the places is the logit that `top` gives without dropout.
+        A weighted average and a dense layer are both linear, so their order may be turned around;
+        the plain mean over the places is the logit that `top` gives without dropout.
 
         Args:
-            features: float32[N,h,w,C], the trunk's output.
+            features: float32[N,h,w,C+1], the trunk's output.
 
         Returns:
-            float32[N,14,14] in logits (at S=224).
+            float32[N,14,14] in logits (at S=224), all but nothing where no lung is.
         """
         kernel, bias = self.top.get_layer(HEAD).weights
         maps = self.maps(features, training=False)
-        return tf.tensordot(maps, kernel.value, 1)[..., 0] + bias.value
+        local = tf.tensordot(maps, kernel.value, 1)[..., 0] + bias.value
+        return self.attention(features) * local
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -62,27 +72,34 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
 
     Args:
         size: side of the input in pixels, a multiple of 32.
-        config: width, first trainable layer, dropout.
+        config: width, first trainable layer, dropout, where the evidence comes from.
         weights: of the same width.
         seed: of dropout.
     """
     names = list(LAYERS)
     split = (*names, HEAD).index(config.first_trainable)
     grey = keras.Input((size, size, 1), dtype="uint8", name="grey")
-    trunk_output = _convolutions(_normalised(grey), names[:split], config.width)
+    early = _convolutions(_normalised(grey), names[:split], config.width)
+    lungs = LungFields(name="lungs")(grey)
+    trunk_output = keras.layers.Concatenate(name="with_lungs")(
+        [early, _shrunk(lungs[..., None], early.shape[1])]
+    )
     trunk = keras.Model(grey, trunk_output, name="trunk")
     trunk.trainable = False
 
     features = keras.Input(trunk_output.shape[1:], name="features")
-    last = _convolutions(features, names[split:], config.width)
-    pooled = keras.layers.GlobalAveragePooling2D(name="average")(last)
+    last = _convolutions(features[..., :-1], names[split:], config.width)
+    attention = _attention(features[..., -1:], last.shape[1], config.evidence)
+    pooled = keras.ops.mean(last * attention, axis=(1, 2))
     kept = keras.layers.Dropout(config.dropout, seed=seed, name="dropout")(pooled)
     # Zeros: training starts from "don't know", not from the chance answer of a random head.
     head = keras.layers.Dense(1, kernel_initializer="zeros", name=HEAD)
     network = Network(
         trunk=trunk,
+        view=keras.Model(grey, [trunk_output, lungs], name="view"),
         top=keras.Model(features, head(kept), name="top"),
         maps=keras.Model(features, last, name="maps"),
+        attention=keras.Model(features, attention[..., 0], name="attention"),
     )
     for half, part in ((trunk, names[:split]), (network.top, names[split:])):
         for name in part:
@@ -90,6 +107,40 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
                 [weights.arrays[f"{name}/kernel"], weights.arrays[f"{name}/bias"]]
             )
     return network
+
+
+class LungFields(keras.layers.Layer):
+    """uint8[N,S,S,1], grey, to lung fields float32[N,S,S] in [0,1], by `lung_fields`."""
+
+    def build(self, _: tuple[int | None, ...]) -> None:
+        """Keras calls it once; the weights are those that come with the package."""
+        self._kernels = {
+            name: self.add_weight(
+                shape=array.shape,
+                initializer=lambda shape, dtype, array=array: tf.constant(array, dtype),
+                trainable=False,
+                name=name,
+            )
+            for name, array in trained_weights().items()
+        }
+
+    def call(self, grey: tf.Tensor) -> tf.Tensor:
+        """Keras calls it."""
+        images = tf.cast(grey[..., 0], tf.float32)
+        return lung_fields(images, {name: kernel.value for name, kernel in self._kernels.items()})
+
+
+def _shrunk(mask: keras.KerasTensor, side: int) -> keras.KerasTensor:
+    """The share of lung in each of side x side places: float32[N,side,side,1]."""
+    return keras.layers.AveragePooling2D(mask.shape[1] // side)(mask)
+
+
+def _attention(mask: keras.KerasTensor, side: int, evidence: str) -> keras.KerasTensor:
+    """What each place weighs in the average, float32[N,side,side,1] of mean 1."""
+    share = _shrunk(mask, side) + _ELSEWHERE
+    if evidence == FILM:
+        share = keras.ops.ones_like(share)
+    return share / keras.ops.mean(share, axis=(1, 2), keepdims=True)
 
 
 def _normalised(grey: keras.KerasTensor) -> keras.KerasTensor:

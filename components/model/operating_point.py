@@ -1,6 +1,7 @@
 """Calibration, decision threshold and heat-map scale, all fixed on the validation split."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,15 +36,24 @@ class OperatingPoint:
         return special.expit(calibrated)
 
 
+Look = tuple[np.ndarray, np.ndarray]  # logits float32[N] and labels int64[N] of some films
+
+
 def choose(
-    evidence: np.ndarray, labels: np.ndarray, config: OperatingPointConfig
+    evidence: np.ndarray,
+    labels: np.ndarray,
+    config: OperatingPointConfig,
+    attention: np.ndarray | float = 1.0,
+    looks: Sequence[Look] = (),
 ) -> OperatingPoint:
     """Fits the operating point.
 
     Args:
         evidence: float32[N,h,w], each place's contribution in logits; their mean is the logit.
         labels: int64[N], 0 or 1, both present.
-        config: the sensitivity to reach and the calibration.
+        config: sensitivity and specificity to reach, and the calibration.
+        attention: float32[N,h,w], what each place weighs; see `Network.attention`.
+        looks: the same films changed; the threshold is to hold on each look.
 
     Raises:
         ValueError: a class is missing.
@@ -54,9 +64,9 @@ def choose(
     slope, intercept = calibrate(logits, labels, config.calibration)
     uncut = OperatingPoint(slope, intercept, 0.5, 1.0, math.nan, math.nan)
     probability = uncut.probability(logits)
-    threshold = choose_threshold(probability, labels, config.sensitivity)
+    threshold = _threshold(uncut, [(logits, labels), *looks], config)
     called = probability >= np.float32(threshold)
-    margin = slope * evidence + intercept - special.logit(threshold)
+    margin = slope * evidence + (intercept - special.logit(threshold)) * attention
     hottest = margin[labels == 1].max(axis=(1, 2))
     return OperatingPoint(
         slope=slope,
@@ -66,6 +76,30 @@ def choose(
         sensitivity=float(called[labels == 1].mean()),
         specificity=float(1 - called[labels == 0].mean()),
     )
+
+
+def _threshold(point: OperatingPoint, looks: Sequence[Look], config: OperatingPointConfig) -> float:
+    """The middle of the cuts that reach both rates on all looks; sensitivity has precedence."""
+    if config.specificity:
+        edges = []
+        for logits, labels in looks:
+            healthy, sick = (np.sort(logits[labels == label]) for label in (0, 1))
+            spared = math.ceil(config.specificity * len(healthy) - 1e-9)
+            missed = len(sick) - math.ceil(config.sensitivity * len(sick) - 1e-9)
+            edges.append((healthy[spared - 1], sick[missed]))
+        lowest, highest = max(low for low, _ in edges), min(high for _, high in edges)
+        if lowest < highest:
+            return _within(point.probability(np.array([(lowest + highest) / 2]))[0])
+    return min(
+        choose_threshold(point.probability(logits), labels, config.sensitivity)
+        for logits, labels in looks
+    )
+
+
+def _within(threshold: float) -> float:
+    """A float32 value in (0,1)."""
+    bounds = np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))
+    return float(np.clip(np.float32(threshold), *bounds))
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray, method: str) -> tuple[float, float]:
@@ -130,7 +164,4 @@ def choose_threshold(probability: np.ndarray, labels: np.ndarray, sensitivity: f
     above = probability[probability > below].min(initial=1)
     middle = np.float32((np.float64(below) + above) / 2)
     # Neighbouring floats have none between them; then the upper one is the cut.
-    threshold = middle if middle > below else above
-    return float(
-        np.clip(threshold, np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0)))
-    )
+    return _within(middle if middle > below else above)

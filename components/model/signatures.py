@@ -8,6 +8,7 @@ from components import names
 from components.examples import SLICE
 from components.image import prepare
 from components.image.heatmap import HEATMAP_SIZE, overlay, uncrop_heatmap
+from components.image.lung_network import lungs_found
 from components.image.settings import ImageConfig
 from components.model.familiarity import LIMIT, TINY, Familiarity
 from components.model.network import Network
@@ -19,10 +20,12 @@ _SCORES = {
     names.THRESHOLD: tf.TensorSpec([None], tf.float32),
     names.LABEL: tf.TensorSpec([None], tf.int64),
     names.QUALITY: tf.TensorSpec([None], tf.float32),
+    names.FAMILIARITY: tf.TensorSpec([None], tf.float32),
 }
 _MAPS = {
     **_SCORES,
     names.HEATMAP: tf.TensorSpec([None, HEATMAP_SIZE, HEATMAP_SIZE], tf.float32),
+    names.LUNGS: tf.TensorSpec([None, HEATMAP_SIZE, HEATMAP_SIZE], tf.float32),
     names.OVERLAY: tf.TensorSpec([None], tf.string),
 }
 
@@ -33,7 +36,8 @@ class Servable(tf.Module):
     """The model as it is served.
 
     The operating point is kept in variables, so that a loaded model can be calibrated anew and
-    saved again: `slope`, `intercept`, `threshold`, `heat_scale`, all float32[].
+    saved again: `slope`, `intercept`, `threshold`, `heat_scale`, all float32[]. So is what
+    familiarity is measured against: a constant would be stored once for each signature.
 
     Args:
         network: trained.
@@ -63,10 +67,10 @@ class Servable(tf.Module):
         self.intercept = tf.Variable(point.intercept, trainable=False, name="intercept")
         self.threshold = tf.Variable(point.threshold, trainable=False, name="threshold")
         self.heat_scale = tf.Variable(point.heat_scale, trainable=False, name="heat_scale")
-        self._familiar_mean = tf.constant(familiarity.mean)
-        # A variable: a constant would be stored once for each signature.
+        self.usual = tf.Variable(familiarity.mean, trainable=False, name="usual")
         self.whitening = tf.Variable(familiarity.whitening, trainable=False, name="whitening")
-        self._familiar_centre, self._familiar_spread = familiarity.centre, familiarity.spread
+        scale = [familiarity.centre, familiarity.spread]
+        self.distances = tf.Variable(scale, trainable=False, name="distances")
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)], autograph=False
@@ -79,7 +83,7 @@ class Servable(tf.Module):
     @tf.function(input_signature=[_BYTES], autograph=False)
     def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[N]; what the client calls."""
-        return _in_slices(lambda part: self._scores(*self.examine(part)), image_bytes, _SCORES)
+        return _in_slices(lambda part: self._scores(*self.examine(part)[:3]), image_bytes, _SCORES)
 
     @tf.function(input_signature=[_BYTES], autograph=False)
     def cam(self, image_bytes: tf.Tensor) -> Tensors:
@@ -87,23 +91,32 @@ class Servable(tf.Module):
         return _in_slices(self._maps, image_bytes, _MAPS)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Calibrated logits by place, float32[n,h,w], whose mean is the film's; quality f32[n]."""
+    def examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """What is seen on each of some films.
+
+        Returns:
+            Calibrated logits by place, float32[n,h,w], whose mean is the film's; quality and
+            familiarity, float32[n]; what each place weighs, float32[n,h,w] of mean 1; the lung
+            fields on the prepared image, float32[n,S,S].
+        """
         size = self._image.size
         images = tf.map_fn(
             lambda png: tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1]),
             self._prepared(image_bytes),
             fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
         )
-        seen = self._network.trunk(images, training=False)
-        margins = self.slope * self._network.evidence(seen) + self.intercept
-        return margins, self._quality(tf.reduce_mean(seen, axis=[1, 2]))
+        seen, lungs = self._network.view(images, training=False)
+        attention = self._network.attention(seen)
+        margins = self.slope * self._network.evidence(seen) + self.intercept * attention
+        quality = tf.cast(lungs_found(lungs), tf.float32)
+        return margins, quality, self._familiarity(seen), attention, lungs
 
-    def _quality(self, averaged: tf.Tensor) -> tf.Tensor:
-        """As `Familiarity.quality`."""
-        away = tf.linalg.matmul(averaged - self._familiar_mean, self.whitening)
-        far = tf.math.log(tf.norm(away, axis=1) + TINY)
-        return tf.sigmoid(2 * (LIMIT - (far - self._familiar_centre) / self._familiar_spread))
+    def _familiarity(self, seen: tf.Tensor) -> tf.Tensor:
+        """As `Familiarity.score`; the last channel is no feature."""
+        averaged = tf.reduce_mean(seen[..., :-1], axis=[1, 2])
+        far = tf.norm(tf.linalg.matmul(averaged - self.usual, self.whitening), axis=1)
+        centre, spread = tf.unstack(self.distances, num=2)
+        return tf.sigmoid(2 * (LIMIT - (tf.math.log(far + TINY) - centre) / spread))
 
     def _prepared(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """What Transform's graph makes of the images; its outputs need no other feature.
@@ -123,13 +136,14 @@ class Servable(tf.Module):
             fn_output_signature=tf.TensorSpec([4], tf.float32),
         )
 
-    def _scores(self, margins: tf.Tensor, quality: tf.Tensor) -> Tensors:
+    def _scores(self, margins: tf.Tensor, quality: tf.Tensor, familiarity: tf.Tensor) -> Tensors:
         probability = tf.sigmoid(tf.reduce_mean(margins, axis=[1, 2]))
         return {
             names.PROBABILITY: probability,
             names.THRESHOLD: tf.fill(tf.shape(probability), self.threshold),
             names.LABEL: tf.cast(probability >= self.threshold, tf.int64),
             names.QUALITY: quality,
+            names.FAMILIARITY: familiarity,
         }
 
     def _maps(self, image_bytes: tf.Tensor) -> Tensors:
@@ -138,12 +152,13 @@ class Servable(tf.Module):
         It is weighted with the film's probability: evidence that the rest of the film outweighs
         may not make a healthy one glow.
         """
-        margins, quality = self.examine(image_bytes)
-        scores = self._scores(margins, quality)
+        margins, quality, familiarity, attention, lungs = self.examine(image_bytes)
+        scores = self._scores(margins, quality, familiarity)
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
-        heat = tf.clip_by_value((margins - cut) / self.heat_scale, 0.0, 1.0)
+        heat = tf.clip_by_value((margins - cut * attention) / self.heat_scale, 0.0, 1.0)
         heat *= scores[names.PROBABILITY][:, None, None]
-        heatmap = uncrop_heatmap(heat, self._boxes(image_bytes))
+        boxes = self._boxes(image_bytes)
+        heatmap = uncrop_heatmap(heat, boxes)
         overlays = tf.map_fn(
             lambda pair: overlay(*pair),
             (image_bytes, heatmap),
@@ -153,6 +168,7 @@ class Servable(tf.Module):
         return {
             **scores,
             names.HEATMAP: heatmap,
+            names.LUNGS: uncrop_heatmap(lungs, boxes),
             names.OVERLAY: overlays,
         }
 

@@ -21,7 +21,7 @@ from components.examples import Split, batches
 from components.files import replacing
 from components.image import prepare
 from components.image.heatmap import HEATMAP_SIZE
-from components.image.lungs import lung_mask
+from components.image.lung_network import lung_fields, lungs_found
 from components.pictures import png
 from components.progress import bar
 from components.stress import corruptions, heat_maps
@@ -113,7 +113,8 @@ def _cam(
             for batch in batches(png(film) for film in films)
         ]
     )
-    lungs = np.stack([lung_mask(tf.constant(film, tf.float32)).numpy() for film in films])
+    fields = lung_fields(tf.constant(np.stack(films), tf.float32))
+    lungs = tf.where(lungs_found(fields)[:, None, None], fields, 1.0).numpy()
     places = heat_maps.place(maps, lungs)
     if not places:
         return None

@@ -55,7 +55,7 @@ def place(heatmaps: Maps, lungs: Maps) -> list[Place]:
 
     Args:
         heatmaps: float32[N,S,S] in [0,1].
-        lungs: float32[N,S,S] in [0,1], `segmentation.lung_mask` of the same films; 1 everywhere
+        lungs: float32[N,S,S] in [0,1], the lung fields of the same films; 1 everywhere
             where none were found.
     """
     side = round(_CORNER * heatmaps.shape[1])

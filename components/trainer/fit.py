@@ -110,7 +110,7 @@ def fit(
     step = _training_step(
         network.top, optimizer, class_weights(train.labels, config), config, strategy
     )
-    score = scorer(network)
+    score = scorer(network, network.evidence)
     for epoch in state.history:
         report(epoch)
     while not state.finished(config):
@@ -147,19 +147,21 @@ def _schedule(rate: float, steps: int) -> keras.optimizers.schedules.LearningRat
     )
 
 
-def scorer(network: Network) -> tf.types.experimental.GenericFunction:
-    """float16[N,h,w,C] trunk outputs to evidence float32[N,14,14], as the served graph does."""
+def scorer(
+    network: Network, by_place: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.types.experimental.GenericFunction:
+    """float16[N,h,w,C+1] trunk outputs to the network's evidence or attention, float32[N,14,14]."""
     shape = network.top.input_shape
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float16)], autograph=False)
     def score(features: tf.Tensor) -> tf.Tensor:
-        return network.evidence(tf.cast(features, tf.float32))
+        return by_place(tf.cast(features, tf.float32))
 
     return score
 
 
 def score_all(score: tf.types.experimental.GenericFunction, split: Features) -> np.ndarray:
-    """The evidence of a whole split, float32[N,14,14] in logits, in the examples' order."""
+    """`scorer`'s output for a whole split, float32[N,14,14], in the examples' order."""
     return np.concatenate([score(rows).numpy() for rows, _ in split.batches(_SCORING_BATCH)])
 
 

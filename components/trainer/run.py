@@ -20,10 +20,10 @@ from components.image.settings import ImageConfig
 from components.model import card, familiarity, imagenet, operating_point, signatures, warmup
 from components.model.network import Network, build
 from components.model.settings import ModelConfig, OperatingPointConfig
-from components.statistics import newcombe, wilson
+from components.statistics import area_under_roc, newcombe, wilson
 from components.trainer import feature_cache, precision
 from components.trainer.feature_cache import Features, averages
-from components.trainer.fit import Epoch, Fit, fit
+from components.trainer.fit import Epoch, Fit, fit, score_all, scorer
 from components.trainer.settings import TrainConfig
 
 if TYPE_CHECKING:  # half a minute of imports on a slow disk, and TFX calls this, not we TFX
@@ -82,23 +82,34 @@ def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
             settings.model.weights, width=settings.model.width, seed=settings.seed
         )
         network = build(settings.image.size, settings.model, start, settings.seed)
+
+    def features(split: str, files: list[str], arithmetic: str) -> Features:
+        return feature_cache.compute(network.trunk, files, cache / "features", split, arithmetic)
+
+    train = features(names.TRAIN, fn_args.train_files, settings.train.precision)
     # The threshold is chosen on val, so val is seen as the served model will see it.
-    train, val = (
-        feature_cache.compute(network.trunk, files, cache / "features", split, arithmetic)
-        for split, files, arithmetic in (
-            (names.TRAIN, fn_args.train_files, settings.train.precision),
-            (names.VAL, fn_args.eval_files, "float32"),
-        )
+    val, *looks = (
+        features(split, [files], "float32")
+        for split, files in zip((names.VAL, *names.VAL_LOOKS), fn_args.eval_files, strict=False)
     )
     _check_classes(train, val)
     checkpoint = cache / "training" / f"{_key(settings, train, val, start)}.npz"
     fitted = _fit(network, train, val, settings, checkpoint, fn_args.model_run_dir, strategy)
-    point = operating_point.choose(fitted.evidence, val.labels, settings.operating_point)
-    summary = _summary(settings, start, train, val, fitted, point)
-    transform = f"{fn_args.transform_output}/{_TRANSFORM_GRAPH}"
-    servable = signatures.Servable(
-        network, point, familiarity.fit(averages(train), averages(val)), transform, settings.image
+    score = scorer(network, network.evidence)
+    seen = [(score_all(score, look).mean(axis=(1, 2)), look.labels) for look in looks]
+    point = operating_point.choose(
+        fitted.evidence,
+        val.labels,
+        settings.operating_point,
+        score_all(scorer(network, network.attention), val),
+        seen,
     )
+    summary = _summary(settings, start, train, val, fitted, point)
+    summary["validation"]["looks"] = _by_look(seen, point)
+    transform = f"{fn_args.transform_output}/{_TRANSFORM_GRAPH}"
+    # The last channel tells where the lungs are, not what a film looks like.
+    usual = familiarity.fit(averages(train)[:, :-1], averages(val)[:, :-1])
+    servable = signatures.Servable(network, point, usual, transform, settings.image)
     _export(fn_args.serving_model_dir, servable, summary)
     checkpoint.unlink(missing_ok=True)
     feature_cache.prune(cache / "features", settings.train.cache_gigabytes * 1e9)
@@ -205,6 +216,21 @@ def _summary(
             "epochs": sum(epoch.seconds for epoch in fitted.history),
         },
     }
+
+
+def _by_look(
+    looks: list[operating_point.Look], point: operating_point.OperatingPoint
+) -> dict[str, dict[str, float]]:
+    """The figures on the validation films as other hospitals might send them."""
+    found = {}
+    for name, (logits, labels) in zip(names.VAL_LOOKS, looks, strict=False):
+        called = point.probability(logits) >= np.float32(point.threshold)
+        found[name] = {
+            "auc": area_under_roc(logits, labels),
+            "sensitivity": float(called[labels == 1].mean()),
+            "specificity": float(1 - called[labels == 0].mean()),
+        }
+    return found
 
 
 def _export(folder: str, servable: signatures.Servable, summary: Mapping[str, Any]) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from pipeline.datasets.synthetic.texture import clouds
 from pipeline.lungs.teachers import SIDE
-from pipeline.synthetic.texture import clouds
 
 Picture = NDArray[np.float32]
 _PAGE_TEXT = 40  # letters a line

@@ -13,11 +13,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from components.image.lung_network import Weights, lung_fields, lungs_found
+from components.image.lungs import lung_mask
 from pipeline import imaging
 from pipeline.config import ImageConfig
-from pipeline.segmentation import lung_mask
-from pipeline.synthetic import film
-from pipeline.synthetic.anatomy import random_anatomy
+from pipeline.datasets.synthetic import film
+from pipeline.datasets.synthetic.anatomy import random_anatomy
 
 SIDE = 160  # pixels of a teacher's film; training cuts SIDE of the network out of it
 FORMS = tuple(ImageConfig(size=SIDE, contrast=contrast) for contrast in ("none", "harmonise"))

@@ -23,6 +23,8 @@ class FakeModel:
     """The brighter the picture, the likelier a pneumonia."""
 
     quality: float | None = None
+    familiarity: float | None = None
+    lungs: np.ndarray | None = None
     delay: float = 0.0
     version: int = VERSION
     leave_out: tuple[str, ...] = ()
@@ -70,10 +72,13 @@ class FakeModel:
             "threshold": np.float32([THRESHOLD]),
             "label": np.int64([probability >= THRESHOLD]),
         }
-        if self.quality is not None:
-            outputs["quality"] = np.float32([self.quality])
+        for name in ("quality", "familiarity"):
+            if (value := getattr(self, name)) is not None:
+                outputs[name] = np.float32([value])
         if request.model_spec.signature_name == "cam":
             outputs["heatmap"] = blob()[None]
+            if self.lungs is not None:
+                outputs["lungs"] = self.lungs[None]
             outputs["overlay_png_bytes"] = [overlay(image)]
         response = protos.PredictResponse()
         response.model_spec.name = request.model_spec.name

@@ -17,7 +17,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation as DigitalXRay
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from client.results import UNUSUAL
+from client.results import UNFAMILIAR, UNUSUAL
 from client.web.app import SAMPLES
 from tests.client.conftest import jpeg
 from tests.client.fake_server import THRESHOLD, VERSION, blob
@@ -124,6 +124,19 @@ def test_an_unusual_image_is_warned_of(page, check, model):
     answer = check(post(page, jpeg())).json
     assert answer["warning"] == UNUSUAL
     assert answer["quality"] == pytest.approx(0.1)
+
+
+def test_a_film_unlike_trainings_is_told_from_one_that_is_no_chest(page, check, model):
+    model.quality, model.familiarity, model.lungs = 0.9, 0.1, blob()
+    answer = check(post(page, jpeg())).json
+    assert answer["warning"] == UNFAMILIAR
+    assert answer["familiarity"] == pytest.approx(0.1)
+    assert np.abs(picture(answer["lungs_png"]) / 255 - blob()).max() < 0.003
+
+
+def test_a_model_that_says_nothing_of_lungs_is_answered_for(page, check):
+    answer = check(post(page, jpeg())).json
+    assert (answer["quality"], answer["familiarity"], answer["lungs_png"]) == (None,) * 3
 
 
 def test_patient_data_is_in_no_response_header_or_log(page, check, caplog):

@@ -342,7 +342,7 @@ def test_an_unusual_image_is_visibly_doubted(visit, model):
     page = visit()
     upload(page, film())
     expect(page.locator("#warning")).to_contain_text(
-        "does not look like a frontal chest radiograph"
+        "This image is no frontal chest film with two lungs"
     )
     expect(page.locator(".film-row small")).to_contain_text("Unusual image")
 

@@ -75,8 +75,8 @@ def augment(
     for number, rows in enumerate(files):
         write(folder / "in" / "Split-train" / f"transformed_examples-{number}.gz", rows)
     write(folder / "in" / "Split-val" / "transformed_examples-0.gz", ROWS[5:9])
-    (folder / "out").mkdir()
-    (folder / "png").mkdir()
+    for name in ("out", "png"):
+        (folder / name).mkdir(parents=True)
     Augmenter.EXECUTOR_SPEC.executor_class(
         BaseBeamExecutor.Context(beam_pipeline_args=[*beam_args])
     ).Do(
@@ -89,7 +89,9 @@ def augment(
             "code_version": "1",
         },
     )
-    assert artifact_utils.decode_split_names(augmented.split_names) == ["train", "val"]
+    looks = names.VAL_LOOKS if config.get("val_looks") else ()
+    splits = artifact_utils.decode_split_names(augmented.split_names)
+    assert splits == [names.TRAIN, names.VAL, *looks]
     return folder / "out"
 
 
@@ -183,6 +185,35 @@ def test_identical_films_are_augmented_differently(tmp_path: Path) -> None:
     normal = [each for each in rows if values(each)[1] == NORMAL]
     assert len(normal) == 6
     assert len(set(normal)) == 5  # the two originals are the same
+
+
+@pytest.mark.usefixtures("no_sheets")
+def test_each_look_of_val_holds_every_film_once_and_changed(tmp_path: Path) -> None:
+    out = augment(tmp_path, [ROWS], val_looks=True, objects=1.0)
+    val = sorted(values(each)[:2] for each in ROWS[5:9])
+    as_it_is = {values(each)[2] for each in ROWS[5:9]}
+    found = {}
+    for look in names.VAL_LOOKS:
+        rows = [values(each) for each in read(out / f"Split-{look}")]
+        assert sorted(row[:2] for row in rows) == val
+        found[look] = {row[2] for row in rows}
+    assert not found["val_changed"] & as_it_is
+    assert not found["val_both"] & (as_it_is | found["val_changed"])
+    assert {path.name for path in out.iterdir()} == {
+        f"Split-{split}" for split in (names.TRAIN, names.VAL, *names.VAL_LOOKS)
+    }
+
+
+@pytest.mark.usefixtures("no_sheets")
+def test_what_lies_outside_the_lungs_depends_on_neither_order_nor_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = augment(tmp_path / "a", [ROWS], outside=1.0, objects=1.0, versions=2)
+    monkeypatch.setattr(component, "_PART_BYTES", 8_000)
+    again = augment(
+        tmp_path / "b", [ROWS[12:], ROWS[:12][::-1]], outside=1.0, objects=1.0, versions=2
+    )
+    assert sorted(read(once / "Split-train")) == sorted(read(again / "Split-train"))
 
 
 @pytest.mark.parametrize(

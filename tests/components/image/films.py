@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from pipeline.synthetic import film
-from pipeline.synthetic.anatomy import random_anatomy
+from pipeline.datasets.synthetic import film
+from pipeline.datasets.synthetic.anatomy import random_anatomy
 
 
 def drawn(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:

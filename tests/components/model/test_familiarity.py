@@ -45,7 +45,7 @@ def learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Familiarity:
 
 
 def test_films_of_the_same_kind_are_familiar(learned: Familiarity) -> None:
-    quality = learned.quality(films(500, 2))
+    quality = learned.score(films(500, 2))
     assert (quality >= 0.5).mean() > 0.98
     assert np.median(quality) > 0.95
 
@@ -58,12 +58,12 @@ def test_other_pictures_are_not(learned: Familiarity) -> None:
         "what never fired fires": films(50, 4) + 3 * (np.arange(CHANNELS) < 3),
     }
     for name, rows in strangers.items():
-        assert (learned.quality(rows) < 0.1).all(), name
+        assert (learned.score(rows) < 0.1).all(), name
 
 
 def test_quality_lies_between_zero_and_one_however_far(learned: Familiarity) -> None:
     rows = np.stack([learned.mean, np.full(CHANNELS, 1e4, np.float32)])
-    quality = learned.quality(rows)
+    quality = learned.score(rows)
     assert quality == pytest.approx([1, 0], abs=1e-6)
 
 
@@ -71,5 +71,5 @@ def test_fewer_films_than_channels_are_enough(tmp_path: Path) -> None:
     few = familiarity.fit(
         averages(split(tmp_path / "a", films(12, 0))), averages(split(tmp_path / "b", films(6, 1)))
     )
-    assert np.isfinite(few.quality(films(20, 2))).all()
+    assert np.isfinite(few.score(films(20, 2))).all()
     assert few.spread > 0

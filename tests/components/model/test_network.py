@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from components.image import lung_network
 from components.model import imagenet
 from components.model import network as model
 from components.model.settings import ModelConfig
@@ -57,7 +58,8 @@ def test_the_mean_evidence_is_the_logit() -> None:
 
 def test_each_weight_is_there_once() -> None:
     variables = thin().variables
-    assert len(variables) == len({id(variable) for variable in variables}) == 28
+    count = 28 + len(lung_network.shapes())
+    assert len(variables) == len({id(variable) for variable in variables}) == count
 
 
 def test_an_unknown_layer_is_named_with_those_that_exist() -> None:

@@ -25,8 +25,14 @@ SCORES = {
     names.THRESHOLD: tf.float32,
     names.LABEL: tf.int64,
     names.QUALITY: tf.float32,
+    names.FAMILIARITY: tf.float32,
 }
-MAPS = {**SCORES, names.HEATMAP: tf.float32, names.OVERLAY: tf.string}
+MAPS = {
+    **SCORES,
+    names.HEATMAP: tf.float32,
+    names.LUNGS: tf.float32,
+    names.OVERLAY: tf.string,
+}
 PREDICT, CAM, DEFAULT = names.PREDICT_IMAGE, names.CAM, names.SERVING_DEFAULT
 
 ALONE = """
@@ -136,7 +142,7 @@ def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> Non
     image = ImageConfig(size=harness.SIZE, crop_lungs=True)
     start = imagenet.load("random", width=harness.MODEL.width, seed=1)
     network = model.build(image.size, harness.MODEL, start, seed=1)
-    channels = network.trunk.output.shape[-1]
+    channels = network.trunk.output.shape[-1] - 1
     servable = signatures.Servable(
         network,
         OperatingPoint(1e-6, 5.0, 0.5, 1.0, 1.0, 1.0),  # certain of pneumonia, everywhere
@@ -200,7 +206,7 @@ def test_the_model_holds_each_weight_once(trained: Trained) -> None:
         .get_variable_to_shape_map()
         .values()
     )
-    variables = (*trained.loaded.weights, trained.loaded.whitening)
+    variables = (*trained.loaded.weights, trained.loaded.whitening, trained.loaded.usual)
     parameters = sum(variable.shape.num_elements() for variable in variables)
     assert imagenet - parameters < 20  # the operating point, save counter and object graph
     assert (trained.model / "saved_model.pb").stat().st_size < 2**20

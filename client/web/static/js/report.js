@@ -81,7 +81,7 @@ function offer(id, blob, fileName) {
 }
 
 function asJson({ name, answer }) {
-  const { display_png, heatmap_png, overlay_png, ...values } = answer;
+  const { display_png, heatmap_png, lungs_png, overlay_png, ...values } = answer;
   const notice = "Research use only, not a medical device.";
   return new Blob([JSON.stringify({ file: name, ...values, notice }, null, 2) + "\n"], {
     type: "application/json",
