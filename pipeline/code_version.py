@@ -13,7 +13,8 @@ def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
     """SHA-256 over the named modules, all of this project that they import, and other files.
 
     TFX hashes only a `module_file` into its cache key; steps given as import paths carry this
-    value as an execution property instead. Comments count: the file's bytes are hashed.
+    value as an execution property instead. Comments count: the file's bytes are hashed. So do
+    weights that lie beside a module under its name.
     """
     sources: dict[str, bytes] = {}
     pending = list(modules)
@@ -23,6 +24,8 @@ def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
         if path is None or module in sources:
             continue
         sources[module] = path.read_bytes()
+        if (weights := path.with_suffix(".npz")).is_file():
+            sources[weights.name] = weights.read_bytes()
         pending.extend(_imports(sources[module]))
     sources.update((path.name, path.read_bytes()) for path in files)
     digest = hashlib.sha256()
