@@ -75,7 +75,7 @@ setup(
     ),
     py_modules=["cli"],
     package_data={
-        "components.image": ["lung_network.npz"],
+        "components.image": ["frontal.npz", "lung_network.npz"],
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
         "pipeline": ["schema.pbtxt", "templates/*", "templates/report/*"],
         "pipeline.beam.flink": ["flink-conf.yaml", "loopback.btm", "pom.xml"],

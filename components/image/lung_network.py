@@ -149,5 +149,10 @@ def logits(standard: tf.Tensor, weights: Weights) -> tf.Tensor:
 @cache
 def trained_weights() -> dict[str, np.ndarray]:
     """The weights that come with the package, float32 by name; read once."""
-    with np.load(WEIGHTS) as file:
+    return read_weights(WEIGHTS)
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """Weights of a small network, kept as float16, as float32 by name."""
+    with np.load(path) as file:
         return {name: file[name].astype(np.float32) for name in file.files}

@@ -173,7 +173,7 @@ def _label(rng: np.random.Generator) -> NDArray[np.uint8]:
             case 1:
                 pen.text((x - 20, y), _word(rng, 12), grey, ImageFont.load_default(8))
             case 2:
-                points = np.cumsum(rng.normal(0, 12, (8, 2)), axis=0) + (x, y)
+                points = np.array([x, y]) + np.cumsum(rng.normal(0, 12, (8, 2)), axis=0)
                 pen.line([tuple(point) for point in points], grey, int(rng.integers(1, 3)), "curve")
             case 3:
                 wide, tall = rng.uniform(1, 30, 2)

@@ -6,6 +6,7 @@ what a hand is. Each function gives one picture, float32[160,160] about 0..1.
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ def hand(rng: np.random.Generator) -> Picture:
                 for h in np.cumsum([0, 0.45 * long, 0.3 * long, 0.2 * long, 0.13 * long])
             ]
             _stroke(tissue, along, 13 * size)
-            for start, end in zip(along, along[1:], strict=False):
+            for start, end in pairwise(along):
                 _bone(bone, [start + 0.12 * (end - start), end - 0.08 * (end - start)], 6 * size)
     return _exposed(rng, tissue, bone, 0.45)
 
@@ -92,28 +93,34 @@ def limb(rng: np.random.Generator) -> Picture:
 def lateral(rng: np.random.Generator) -> Picture:
     """A chest from the side: one field of both lungs, spine behind, heart and breastbone before."""
     y, x = (np.mgrid[:SIDE, :SIDE] / SIDE).astype(np.float32)
-    lean = rng.uniform(-0.1, 0.1)
-    x = (x - 0.5 - lean * (y - 0.5) - rng.uniform(-0.08, 0.08)) / rng.uniform(0.75, 1.25)
+    lean = rng.uniform(-0.25, 0.15)
+    x = (x - 0.5 - lean * (y - 0.5) - rng.uniform(-0.08, 0.08)) / rng.uniform(0.8, 1.5)
     y = (y - rng.uniform(-0.08, 0.08) - 0.5) / rng.uniform(0.85, 1.2) + 0.5
-    back = 0.27 + 0.06 * np.sin(3 * y + rng.uniform(-0.5, 0.5))  # x of the spine
-    front = -0.3 - rng.uniform(0, 0.12) * np.sin(math.pi * np.clip(y, 0, 1))
-    body = _soft(back + rng.uniform(0.1, 0.2) - x, 0.03) * _soft(x - front + 0.08, 0.03)
-    top = 0.14 + rng.uniform(-0.04, 0.06) + 0.5 * (x - 0.05) ** 2
-    low = rng.uniform(0.66, 0.85) + 0.35 * (x + 0.12) - 1.2 * np.clip(x + 0.05, -1, 0) ** 2
-    air = _soft(back - 0.03 - x, 0.03) * _soft(x - front - 0.02, 0.03)
-    air *= _soft(y - top, 0.05) * _soft(low + 0.08 * (x > 0.05) - y, 0.03)
-    heart = np.exp(-((((x + 0.14) / 0.13) ** 2 + ((y - low + 0.16) / 0.16) ** 2) ** 2))
-    spine = np.exp(-(((x - back) / 0.055) ** 4)) * (1 + 0.25 * np.sin(y * rng.uniform(60, 90)))
+    back = 0.24 + 0.07 * np.sin(2.6 * y + rng.uniform(-0.4, 0.6))  # x of the spine
+    front = -0.16 - rng.uniform(0.08, 0.24) * np.sin(math.pi * np.clip(y, 0, 1) ** 0.8)
+    belly = rng.uniform(0, 0.1) * _soft(y - rng.uniform(0.4, 0.8), 0.3)
+    body = _soft(back + rng.uniform(0.06, 0.2) - x, 0.03) * _soft(x - front + 0.05 + belly, 0.03)
+    top = rng.uniform(0.08, 0.2) + rng.uniform(0, 1) * (x - 0.08) ** 2
+    low = rng.uniform(0.62, 0.82) + rng.uniform(0.5, 3) * np.clip(x + 0.02, 0, 1) ** 2
+    low += rng.uniform(0, 1) * np.clip(-x - 0.02, 0, 1) ** 2
+    air = _soft(back + rng.uniform(-0.05, 0.04) - x, 0.03) * _soft(x - front - 0.02, 0.03)
+    air *= _soft(y - top, 0.06) * _soft(low - y, 0.02)
+    wide, tall = rng.uniform(0.1, 0.2), rng.uniform(0.12, 0.24)
+    heart = np.exp(-((((x + 0.1) / wide) ** 2 + ((y - low + 0.12) / tall) ** 2) ** 2))
+    spine = np.exp(-(((x - back) / 0.055) ** 4)) * (1 + 0.25 * np.sin(y * rng.uniform(50, 90)))
+    spacing, drop = rng.uniform(0.06, 0.1), rng.uniform(0.3, 0.8)
     ribs = sum(
-        np.exp(-(((y - start - rng.uniform(0.4, 0.7) * (back - x) ** 1.0) / 0.012) ** 2))
-        for start in np.arange(-0.3, 0.8, rng.uniform(0.06, 0.1))
+        np.exp(-(((y - start - drop * (back - x)) / 0.012) ** 2))
+        for start in np.arange(-0.3, 0.8, spacing)
     )
-    arms = rng.uniform(0, 0.5) * _soft(rng.uniform(0.1, 0.25) - y + 0.2 * np.abs(x), 0.1)
-    hilum = np.exp(-(((x - 0.02) / 0.07) ** 2 + ((y - 0.42) / 0.09) ** 2))
-    depth = body * (0.75 + 0.2 * _soft(y - low, 0.05)) + arms
-    depth -= rng.uniform(0.35, 0.6) * air * (1 - 0.75 * heart) * (1 - 0.3 * hilum)
-    depth += 0.2 * spine * body + 0.05 * ribs * body
-    depth += rng.uniform(0, 0.3) * air * _soft(clouds(rng, x.shape, 4, 3) - rng.uniform(0, 2), 0.5)
+    arms = rng.uniform(0, 0.6) * _soft(rng.uniform(0.05, 0.3) - y + rng.uniform(-0.6, 0.6) * x, 0.1)
+    hilum = np.exp(-(((x - 0.04) / 0.07) ** 2 + ((y - 0.42) / 0.1) ** 2))
+    depth = body * (0.7 + rng.uniform(0, 0.3) * _soft(y - low, 0.05)) + arms * body
+    depth -= rng.uniform(0.15, 0.6) * air * (1 - 0.8 * heart) * (1 - 0.4 * hilum)
+    depth += rng.uniform(0.02, 0.22) * spine * body * (1.2 - y)
+    depth += rng.uniform(0, 0.05) * ribs * body
+    clouded = _soft(clouds(rng, x.shape, 4, 3) - rng.uniform(0, 2), 2)
+    depth += rng.uniform(0, 0.3) * air * clouded
     depth *= 1 + 0.03 * clouds(rng, x.shape, 10, 3)
     picture = np.clip(depth, 0, None).astype(np.float32)
     return picture[:, ::-1] if rng.random() < 0.5 else picture

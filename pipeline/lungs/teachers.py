@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from components.image.lung_network import lung_fields, lungs_found
+from components.image.lung_network import Weights, lung_fields, lungs_found
 from pipeline import imaging
 from pipeline.config import ImageConfig
 from pipeline.segmentation import lung_mask
@@ -24,6 +24,8 @@ FORMS = tuple(ImageConfig(size=SIDE, contrast=contrast) for contrast in ("none",
 _HELD_BACK = 5  # one film of so many judges and never teaches
 _ETIOLOGIES = ("normal", "bacteria", "virus")
 _SURE = 0.93  # least Dice of two tries at a child's lungs
+_SLIDE = 16  # of SIDE
+_SLIDE_GAIN = 0.02  # least gain of Dice for which an outline is slid
 _HULLS = 0.7  # least Dice with the hand-made hulls, which are wider than lungs
 
 
@@ -73,7 +75,30 @@ def drawn(count: int, seed: int) -> Teachers:
     return _in_all_forms(encoded, lungs)
 
 
-def agreed(paths: Iterable[Path], weights: dict[str, tf.Tensor]) -> Teachers:
+def slid(teachers: Teachers, weights: Weights) -> Teachers:
+    """Slides outlines sideways to where the network sees the lungs.
+
+    One outline in ten lies up to a tenth of the film's width beside its lungs: they were drawn on
+    films that had been cut otherwise.
+    """
+    places = range(-_SLIDE, _SLIDE + 1)
+    found = masks(teachers.films, weights)
+    lungs = []
+    for mask, outline in zip(found, teachers.lungs, strict=True):
+        scores = [dice(mask, np.roll(outline, place, axis=1)) for place in places]
+        gains = max(scores) - dice(mask, outline) > _SLIDE_GAIN
+        lungs.append(np.roll(outline, places[int(np.argmax(scores))] if gains else 0, axis=1))
+    return Teachers(teachers.films, np.stack(lungs))
+
+
+def masks(films: NDArray[np.uint8], weights: Weights) -> NDArray[np.float32]:
+    """What a network finds on films, float32[n,160,160] in [0,1]."""
+    batches = tf.data.Dataset.from_tensor_slices(films).batch(32)
+    found = batches.map(lambda part: lung_fields(tf.cast(part, tf.float32), weights))
+    return np.concatenate(list(found.as_numpy_iterator()))
+
+
+def agreed(paths: Iterable[Path], weights: Weights) -> Teachers:
     """Films on which the network agrees with itself and with the hand-made search.
 
     The network's two tries are the film as it is and the film mirrored with another gamma; the
@@ -104,6 +129,22 @@ def agreed(paths: Iterable[Path], weights: dict[str, tf.Tensor]) -> Teachers:
             chosen.append(encoded)
             lungs.append(mean.numpy() > 0.5)
     return _in_all_forms(chosen, lungs)
+
+
+def seen(paths: Iterable[Path], weights: Weights) -> Teachers:
+    """Frontal films in all FORMS with what the network finds on them, sure or not."""
+    nowhere = np.zeros((SIDE, SIDE), bool)
+    encoded = [path.read_bytes() for path in paths]
+    films = _in_all_forms(encoded, [nowhere] * len(encoded)).films
+    return Teachers(films, masks(films, weights) > 0.5)
+
+
+def without_lungs(pictures: NDArray[np.uint8]) -> Teachers:
+    """Pictures that are no chest films, uint8[n,160,160], as they are and harmonised."""
+    harmonise = tf.function(imaging.contrast.harmonise)
+    again = [harmonise(tf.constant(each, tf.float32)).numpy().astype(np.uint8) for each in pictures]
+    films = np.concatenate([pictures, np.stack(again)])
+    return Teachers(films, np.zeros(films.shape, bool))
 
 
 def dice(one: tf.Tensor, other: tf.Tensor) -> float:

@@ -1,6 +1,6 @@
 """Trains the network from its teachers, twice: the second time children's films teach, too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -8,23 +8,29 @@ import numpy as np
 import tensorflow as tf
 from tqdm import trange
 
-from components.image.lung_network import SIDE, logits, shapes, standardised
+from components.image.lung_network import SIDE, logits, standardised
 from pipeline.lungs.changes import change, labels
 from pipeline.lungs.teachers import Teachers
 
 _FIRST_RATE = 2e-3
+_MEAN = 0.99  # weights at the end: their moving mean
 _DICE_SHARE = 0.5  # of the loss; the rest is cross-entropy
 
 
-def initial(seed: int) -> dict[str, keras.Variable]:
-    """He's initial weights (ICCV 2015)."""
+def initial(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, keras.Variable]:
+    """He's initial weights (ICCV 2015) of the names and shapes given."""
     he = keras.initializers.HeNormal(seed=keras.random.SeedGenerator(seed))
     return {
         name: keras.Variable(
             he(shape) if len(shape) > 1 else np.zeros(shape, np.float32), name=name
         )
-        for name, shape in shapes().items()
+        for name, shape in shapes.items()
     }
+
+
+def values(weights: Mapping[str, keras.Variable]) -> dict[str, tf.Tensor]:
+    """The weights as they are now, for `lung_fields`."""
+    return {name: tf.constant(np.asarray(weight.value)) for name, weight in weights.items()}
 
 
 def fit(
@@ -48,7 +54,7 @@ def fit(
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, alpha=0.01, warmup_target=_FIRST_RATE, warmup_steps=steps // 20
     )
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0)
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0, use_ema=True, ema_momentum=_MEAN)
     optimizer.build(variables)
 
     @tf.function
@@ -65,12 +71,15 @@ def fit(
     for _ in progress:
         parts = [rng.integers(len(each.films), size=count) for each, count in teachers]
         films, lungs = (
-            np.concatenate([each[kind][part] for (each, _), part in zip(teachers, parts)])
+            np.concatenate(
+                [each[kind][part] for (each, _), part in zip(teachers, parts, strict=True)]
+            )
             for kind in (0, 1)
         )
         loss = float(step(films, lungs))
         recent = loss if np.isnan(recent) else 0.98 * recent + 0.02 * loss
         progress.set_postfix(loss=f"{recent:.4f}", refresh=False)
+    optimizer.finalize_variable_values(variables)
 
 
 def save(weights: dict[str, keras.Variable], path: Path) -> None:

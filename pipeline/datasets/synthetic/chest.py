@@ -22,7 +22,7 @@ class Chest:
     y: Plane
     tissue: Plane  # everything but lung and bone
     lung: Plane  # aerated depth in 0..1, the heart's share taken out
-    fields: NDArray[np.bool_]  # bool[H,W], the lungs as a reader outlines them, behind the heart too
+    fields: NDArray[np.bool_]  # bool[H,W], lungs as readers outline them, behind the heart too
     bone: Plane
     tree: Plane  # vessels and bronchi, 0..1
 

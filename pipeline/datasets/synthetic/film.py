@@ -39,7 +39,7 @@ class Film:
 
     pixels: NDArray[np.uint16]  # uint16[H,W], 0 black to 4095 white
     truth: NDArray[np.bool_]  # bool[GRID,GRID], where opacity was drawn, in shares of the film
-    lungs: NDArray[np.bool_]  # bool[h,w], the lung fields over the whole film, at the drawing's size
+    lungs: NDArray[np.bool_]  # bool[h,w], lung fields over the whole film, as large as drawn
 
 
 def random_opacities(rng: np.random.Generator, anatomy: Anatomy, etiology: str) -> list[Opacity]:

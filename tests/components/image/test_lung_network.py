@@ -5,24 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
-from components.image.lung_network import WEIGHTS, LungNetwork, lung_fields, lungs_found
-from pipeline.synthetic import film
-from pipeline.synthetic.anatomy import random_anatomy
+from components.image.lung_network import (
+    WEIGHTS,
+    LungNetwork,
+    lung_fields,
+    lungs_found,
+    trained_weights,
+)
+from pipeline.config import ImageConfig
+from pipeline.lungs import measure, teachers
+from tests.components.image.films import drawn
 
 find = tf.function(lung_fields)
-
-
-def drawn(seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A drawn sick film, float32[size,size] in 0..255, and its true lungs."""
-    rng = np.random.default_rng(seed)
-    anatomy = random_anatomy(rng)
-    made = film.render(anatomy, film.random_opacities(rng, anatomy, "bacteria"), rng)
-    grey = Image.fromarray((made.pixels >> 4).astype(np.uint8))
-    pixels = np.asarray(grey.resize((size, size), Image.Resampling.BOX), np.float32)
-    lungs = Image.fromarray(made.lungs).convert("L").resize((size, size), Image.Resampling.BOX)
-    return pixels, np.asarray(lungs) > 127
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -41,6 +36,13 @@ def test_exposure_does_not_move_the_mask() -> None:
     pixels, _ = drawn(1000, 128)
     bright, dim = find(tf.constant(np.stack([pixels, 0.5 * pixels + 60]))).numpy()
     assert np.abs(bright - dim).mean() < 0.02
+
+
+@pytest.mark.parametrize("grey", [0.0, 128.0, 255.0])
+def test_a_film_without_lungs_gets_none_rather_than_the_whole(grey: float) -> None:
+    masks = find(tf.fill([1, 96, 96], grey))
+    assert not lungs_found(masks).numpy().any()
+    assert masks.numpy().mean() < 0.1
 
 
 def test_one_lung_is_not_two() -> None:
@@ -75,3 +77,21 @@ def test_a_saved_module_holds_the_weights_once_and_answers_alike(tmp_path: Path)
 
 def test_the_weights_are_small() -> None:
     assert WEIGHTS.stat().st_size < 2 * 2**20
+
+
+@pytest.mark.xrays
+def test_held_back_outlines_are_met(xrays: Path) -> None:
+    held = teachers.outlined(xrays / "lungs", judging=True)
+    pairs = zip(teachers.masks(held.films, trained_weights()), held.lungs, strict=True)
+    # The median: an outline in ten lies beside its lungs.
+    assert np.median([dice(mask > 0.5, outline) for mask, outline in pairs]) > 0.93
+
+
+@pytest.mark.xrays
+@pytest.mark.parametrize("contrast", ["none", "harmonise"])
+def test_two_lungs_are_found_on_sick_childrens_films(xrays: Path, contrast: str) -> None:
+    folder = xrays / "kermany224" / "train" / "PNEUMONIA"
+    films = [path for path in sorted(folder.iterdir()) if teachers.held_back(path)][::8]
+    prepared = measure.prepare(films, ImageConfig(contrast=contrast))
+    found, _ = measure.examine(prepared)
+    assert found.mean() >= 0.98
