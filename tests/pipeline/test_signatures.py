@@ -216,7 +216,9 @@ def test_the_model_holds_each_weight_once(trained: Trained) -> None:
         .get_variable_to_shape_map()
         .values()
     )
-    variables = (*trained.loaded.weights, trained.loaded.whitening, trained.loaded.usual)
+    model = trained.loaded
+    judge = model.judge.weights.values()
+    variables = (*model.weights, model.whitening, model.usual, *judge)
     parameters = sum(variable.shape.num_elements() for variable in variables)
     assert imagenet - parameters < 20  # the operating point, save counter and object graph
     assert (trained.model / "saved_model.pb").stat().st_size < 2**20
