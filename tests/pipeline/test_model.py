@@ -120,6 +120,11 @@ def test_each_weight_is_there_once() -> None:
     assert len(variables) == len({id(variable) for variable in variables}) == count
 
 
+def test_a_trunk_is_told_by_its_layers_whenever_it_is_built() -> None:
+    """Else a training that goes on would not find its features."""
+    assert thin().trunk.to_json() == thin().trunk.to_json()
+
+
 def test_an_unknown_layer_is_named_with_those_that_exist() -> None:
     with pytest.raises(ValueError, match=r"'block6_conv1' is no layer; .*block5_conv3 or head"):
         thin("block6_conv1")
