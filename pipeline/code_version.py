@@ -13,7 +13,8 @@ def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
     """Digests the named modules, all of this project that they import, and other files.
 
     TFX hashes only a `module_file` into its cache key; steps carry this value as an execution
-    property instead. Comments count: the files' bytes are hashed.
+    property instead. Comments count: the files' bytes are hashed. So do weights that lie beside a
+    module under its name.
 
     Args:
         modules: by their dotted names.
@@ -31,7 +32,7 @@ def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
 
 
 def sources(*modules: str) -> dict[str, Path]:
-    """The named modules' files and those of all that they import of this project, by module."""
+    """The named modules' files and those of all that they import of this project, by name."""
     found: dict[str, Path] = {}
     pending = list(modules)
     while pending:
@@ -40,6 +41,8 @@ def sources(*modules: str) -> dict[str, Path]:
         if path is None or module in found:
             continue
         found[module] = path
+        if (weights := path.with_suffix(".npz")).is_file():
+            found[weights.name] = weights
         pending.extend(_imports(path.read_bytes()))
     return found
 

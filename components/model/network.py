@@ -82,7 +82,7 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
     early = _convolutions(_normalised(grey), names[:split], config.width)
     lungs = LungFields(name="lungs")(grey)
     trunk_output = keras.layers.Concatenate(name="with_lungs")(
-        [early, _shrunk(lungs[..., None], early.shape[1])]
+        [early, _shrunk(lungs, early.shape[1], "lungs_of_places")]
     )
     trunk = keras.Model(grey, trunk_output, name="trunk")
     trunk.trainable = False
@@ -96,7 +96,7 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
     head = keras.layers.Dense(1, kernel_initializer="zeros", name=HEAD)
     network = Network(
         trunk=trunk,
-        view=keras.Model(grey, [trunk_output, lungs], name="view"),
+        view=keras.Model(grey, [trunk_output, lungs[..., 0]], name="view"),
         top=keras.Model(features, head(kept), name="top"),
         maps=keras.Model(features, last, name="maps"),
         attention=keras.Model(features, attention[..., 0], name="attention"),
@@ -110,7 +110,7 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
 
 
 class LungFields(keras.layers.Layer):
-    """uint8[N,S,S,1], grey, to lung fields float32[N,S,S] in [0,1], by `lung_fields`."""
+    """uint8[N,S,S,1], grey, to lung fields float32[N,S,S,1] in [0,1], by `lung_fields`."""
 
     def build(self, _: tuple[int | None, ...]) -> None:
         """Keras calls it once; the weights are those that come with the package."""
@@ -127,17 +127,19 @@ class LungFields(keras.layers.Layer):
     def call(self, grey: tf.Tensor) -> tf.Tensor:
         """Keras calls it."""
         images = tf.cast(grey[..., 0], tf.float32)
-        return lung_fields(images, {name: kernel.value for name, kernel in self._kernels.items()})
+        weights = {name: kernel.value for name, kernel in self._kernels.items()}
+        return lung_fields(images, weights)[..., None]
 
 
-def _shrunk(mask: keras.KerasTensor, side: int) -> keras.KerasTensor:
+def _shrunk(mask: keras.KerasTensor, side: int, name: str) -> keras.KerasTensor:
     """The share of lung in each of side x side places: float32[N,side,side,1]."""
-    return keras.layers.AveragePooling2D(mask.shape[1] // side)(mask)
+    # Features are kept under the trunk's layers: a name of Keras's own choice has a running number.
+    return keras.layers.AveragePooling2D(mask.shape[1] // side, name=name)(mask)
 
 
 def _attention(mask: keras.KerasTensor, side: int, evidence: str) -> keras.KerasTensor:
     """What each place weighs in the average, float32[N,side,side,1] of mean 1."""
-    share = _shrunk(mask, side) + _ELSEWHERE
+    share = _shrunk(mask, side, "lungs_of_map") + _ELSEWHERE
     if evidence == FILM:
         share = keras.ops.ones_like(share)
     return share / keras.ops.mean(share, axis=(1, 2), keepdims=True)

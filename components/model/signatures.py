@@ -7,8 +7,8 @@ import tensorflow as tf
 from components import names
 from components.examples import SLICE
 from components.image import prepare
+from components.image.frontal import FrontalJudge
 from components.image.heatmap import HEATMAP_SIZE, overlay, uncrop_heatmap
-from components.image.lung_network import lungs_found
 from components.image.settings import ImageConfig
 from components.model.familiarity import LIMIT, TINY, Familiarity
 from components.model.network import Network
@@ -67,6 +67,7 @@ class Servable(tf.Module):
         self.intercept = tf.Variable(point.intercept, trainable=False, name="intercept")
         self.threshold = tf.Variable(point.threshold, trainable=False, name="threshold")
         self.heat_scale = tf.Variable(point.heat_scale, trainable=False, name="heat_scale")
+        self.judge = FrontalJudge()
         self.usual = tf.Variable(familiarity.mean, trainable=False, name="usual")
         self.whitening = tf.Variable(familiarity.whitening, trainable=False, name="whitening")
         scale = [familiarity.centre, familiarity.spread]
@@ -108,7 +109,7 @@ class Servable(tf.Module):
         seen, lungs = self._network.view(images, training=False)
         attention = self._network.attention(seen)
         margins = self.slope * self._network.evidence(seen) + self.intercept * attention
-        quality = tf.cast(lungs_found(lungs), tf.float32)
+        quality = self.judge(tf.cast(images[..., 0], tf.float32), lungs)
         return margins, quality, self._familiarity(seen), attention, lungs
 
     def _familiarity(self, seen: tf.Tensor) -> tf.Tensor:

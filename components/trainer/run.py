@@ -133,9 +133,13 @@ def _check_classes(train: Features, val: Features) -> None:
 
 
 def _key(settings: Settings, train: Features, val: Features, start: imagenet.Weights) -> str:
-    """Names the checkpoint of this very training; it holds evidence in val's order."""
+    """Names the checkpoint of this very training; it holds evidence in val's order.
+
+    The folder of the features is named after the trunk, lung network and all.
+    """
     in_order = hashlib.sha256(b"".join(val.hashes)).hexdigest()
-    parts = [asdict(settings), train.digest, in_order, start.sha256]
+    trunk = train.shards[0].parent.name
+    parts = [asdict(settings), train.digest, in_order, start.sha256, trunk]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -11,7 +11,8 @@ from components.image.settings import AugmentConfig, ImageConfig
 from components.settings import plain
 
 SIZE = 48
-STRENGTHS = sorted(set(plain(AugmentConfig())) - {"balance", "originals", "versions"})
+OTHERS = {"balance", "originals", "versions", "outside", "objects", "val_looks"}
+STRENGTHS = sorted(set(plain(AugmentConfig())) - OTHERS)
 NOTHING = dict.fromkeys(STRENGTHS, 0.0)
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE), dtype=np.uint8)
 SEEDS = [image_seed(1, f"image {number}", 1) for number in range(5)]
@@ -66,8 +67,8 @@ def test_a_changed_film_is_normalised_as_one_that_was_taken_so() -> None:
     changed = augment(tf.constant(images), tf.constant(seeds), config, prepared).numpy()
     edge = round(0.15 * SIZE)  # what is harmonised is measured on the centre
     centre = changed[:, edge:-edge, edge:-edge]
-    np.testing.assert_allclose(centre.mean(axis=(1, 2)), 128, atol=3)
-    np.testing.assert_allclose(centre.std(axis=(1, 2)), 255 / 12**0.5, atol=3)
+    np.testing.assert_allclose(centre.mean(axis=(1, 2)), 128, atol=4)
+    np.testing.assert_allclose(centre.std(axis=(1, 2)), 255 / 12**0.5, atol=4)
 
 
 @pytest.mark.parametrize("strength", [name for name in STRENGTHS if name != "grain"])

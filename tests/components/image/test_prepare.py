@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageFilter
 
-from components.image import heatmap
 from components.image import prepare as imaging
+from components.image.heatmap import overlay, uncrop_heatmap
 from components.image.settings import ImageConfig
 from pipeline.datasets.synthetic.anatomy import random_anatomy
 from pipeline.datasets.synthetic.film import random_opacities, render
@@ -179,7 +179,7 @@ def test_a_harmonised_film_still_shows_what_is_white_in_a_lung() -> None:
 def test_a_heat_map_covers_the_whole_image_and_is_zero_where_it_was_cropped() -> None:
     heatmap = tf.ones([2, 7, 7])
     boxes = tf.constant([[0.0, 0.0, 1.0, 1.0], [0.1, 0.25, 0.5, 0.75]])
-    whole, cropped = heatmap.uncrop_heatmap(heatmap, boxes).numpy()
+    whole, cropped = uncrop_heatmap(heatmap, boxes).numpy()
     np.testing.assert_array_equal(whole, np.ones((224, 224)))
     expected = np.zeros((224, 224))
     expected[22:112, 56:168] = 1
@@ -189,7 +189,7 @@ def test_a_heat_map_covers_the_whole_image_and_is_zero_where_it_was_cropped() ->
 def test_the_heat_lies_where_the_cropped_image_had_it() -> None:
     heatmap = np.zeros((1, 7, 7), np.float32)
     heatmap[0, 5, 1] = 1
-    heat = heatmap.uncrop_heatmap(tf.constant(heatmap), tf.constant([[0.2, 0.1, 0.8, 0.5]]))
+    heat = uncrop_heatmap(tf.constant(heatmap), tf.constant([[0.2, 0.1, 0.8, 0.5]]))
     row, column = np.unravel_index(heat[0].numpy().argmax(), (224, 224))
     assert row == pytest.approx(224 * (0.2 + 0.6 * 5.5 / 7), abs=3)
     assert column == pytest.approx(224 * (0.1 + 0.4 * 1.5 / 7), abs=3)
@@ -203,7 +203,7 @@ def test_the_overlay_keeps_the_aspect_within_its_bound(
     shape: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     film = tf.constant(encoded(np.full(shape, 90, np.uint8), "PNG"))
-    drawn = tf.io.decode_png(heatmap.overlay(film, tf.zeros([224, 224])))
+    drawn = tf.io.decode_png(overlay(film, tf.zeros([224, 224])))
     assert drawn.shape == (*expected, 3)
     assert set(drawn.numpy().flat) == {90}  # no heat: the film alone
 
@@ -212,7 +212,7 @@ def test_heat_is_drawn_in_colour_in_its_place_alone() -> None:
     heatmap = np.zeros((224, 224), np.float32)
     heatmap[:112, :112] = 1
     film = tf.constant(encoded(np.full((100, 200), 128, np.uint8), "JPEG"))
-    drawn = tf.io.decode_png(heatmap.overlay(film, tf.constant(heatmap))).numpy().astype(int)
+    drawn = tf.io.decode_png(overlay(film, tf.constant(heatmap))).numpy().astype(int)
     hot, cold = drawn[25, 50], drawn[75, 150]
     assert np.ptp(cold) == 0
     assert hot.max() - hot.min() > 80
@@ -227,10 +227,10 @@ def test_a_saved_model_prepares_and_draws_as_the_functions_do(tmp_path: Path) ->
         @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
         def look(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             box = imaging.crop_box(imaging.decode_grey(image_bytes), config)
-            heat = heatmap.uncrop_heatmap(tf.ones([1, 7, 7]), box[None])[0]
+            heat = uncrop_heatmap(tf.ones([1, 7, 7]), box[None])[0]
             return {
                 "prepared": imaging.prepare(image_bytes, config),
-                "overlay": heatmap.overlay(image_bytes, heat),
+                "overlay": overlay(image_bytes, heat),
             }
 
     module = Module()

@@ -35,19 +35,20 @@ def films(count: int, seed: int) -> np.ndarray:
     return rows
 
 
+def fitted(train: Features, val: Features) -> Familiarity:
+    return familiarity.fit(averages(train), averages(val))
+
+
 @pytest.fixture
 def learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Familiarity:
     monkeypatch.setattr("components.trainer.feature_cache.SHARD", 1000)
-    return familiarity.fit(
-        averages(split(tmp_path / "train", films(300, 0))),
-        averages(split(tmp_path / "val", films(80, 1))),
-    )
+    return fitted(split(tmp_path / "train", films(300, 0)), split(tmp_path / "val", films(80, 1)))
 
 
 def test_films_of_the_same_kind_are_familiar(learned: Familiarity) -> None:
-    quality = learned.score(films(500, 2))
-    assert (quality >= 0.5).mean() > 0.98
-    assert np.median(quality) > 0.95
+    found = learned.score(films(500, 2))
+    assert (found >= 0.5).mean() > 0.98
+    assert np.median(found) > 0.95
 
 
 def test_other_pictures_are_not(learned: Familiarity) -> None:
@@ -61,15 +62,13 @@ def test_other_pictures_are_not(learned: Familiarity) -> None:
         assert (learned.score(rows) < 0.1).all(), name
 
 
-def test_quality_lies_between_zero_and_one_however_far(learned: Familiarity) -> None:
+def test_familiarity_lies_between_zero_and_one_however_far(learned: Familiarity) -> None:
     rows = np.stack([learned.mean, np.full(CHANNELS, 1e4, np.float32)])
-    quality = learned.score(rows)
-    assert quality == pytest.approx([1, 0], abs=1e-6)
+    found = learned.score(rows)
+    assert found == pytest.approx([1, 0], abs=1e-6)
 
 
 def test_fewer_films_than_channels_are_enough(tmp_path: Path) -> None:
-    few = familiarity.fit(
-        averages(split(tmp_path / "a", films(12, 0))), averages(split(tmp_path / "b", films(6, 1)))
-    )
+    few = fitted(split(tmp_path / "a", films(12, 0)), split(tmp_path / "b", films(6, 1)))
     assert np.isfinite(few.score(films(20, 2))).all()
     assert few.spread > 0

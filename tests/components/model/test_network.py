@@ -8,6 +8,8 @@ from components.image import lung_network
 from components.model import imagenet
 from components.model import network as model
 from components.model.settings import ModelConfig
+from pipeline.datasets.synthetic.anatomy import random_anatomy
+from pipeline.datasets.synthetic.film import render
 
 SIZE = 64
 THIN = imagenet.load("random", width=0.125, seed=3)
@@ -56,10 +58,71 @@ def test_the_mean_evidence_is_the_logit() -> None:
     np.testing.assert_allclose(evidence.mean(axis=(1, 2)), logits(network), rtol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def chests() -> np.ndarray:
+    """Drawn films, uint8[4,128,128,1]."""
+    films = []
+    for seed in range(4):
+        draw = np.random.default_rng(seed)
+        pixels = render(random_anatomy(draw), [], draw).pixels >> 4
+        films.append(keras.ops.image.resize(pixels[..., None], (128, 128), antialias=True))
+    return np.round(np.stack(films)).astype(np.uint8)
+
+
+def decided(evidence: str) -> model.Network:
+    """A network at 128 pixels whose head is not zero."""
+    config = ModelConfig(weights="random", width=0.125, evidence=evidence)
+    network = model.build(128, config, THIN, seed=1)
+    head = network.top.get_layer("head")
+    head.set_weights([np.random.default_rng(5).normal(size=head.kernel.shape), np.ones(1)])
+    return network
+
+
+def test_the_evidence_lies_in_the_lungs_and_its_mean_is_the_logit(chests: np.ndarray) -> None:
+    network = decided("lungs")
+    seen, lungs = network.view(chests)
+    evidence = network.evidence(seen).numpy()
+    np.testing.assert_array_equal(seen, network.trunk(chests))
+    np.testing.assert_allclose(
+        evidence.mean(axis=(1, 2)), network.top(seen, training=False).numpy()[:, 0], rtol=1e-4
+    )
+    np.testing.assert_allclose(network.attention(seen).numpy().mean(axis=(1, 2)), 1, rtol=1e-5)
+    shares = lungs.numpy().reshape(4, 8, 16, 8, 16).max(axis=(2, 4))
+    beside = np.abs(evidence[shares < 0.01])
+    assert len(beside) > 40
+    assert beside.max() < 0.01 * np.abs(evidence).max()
+
+
+def test_what_is_laid_beside_the_lungs_moves_the_logit_of_a_whole_film_more(
+    chests: np.ndarray,
+) -> None:
+    marked = chests.copy()
+    marked[:, 4:20, 2:14] = 255
+    shifts = {}
+    for evidence in ("lungs", "film"):
+        network = decided(evidence)
+        before, after = (
+            network.top(network.trunk(films), training=False).numpy() for films in (chests, marked)
+        )
+        shifts[evidence] = np.abs(after - before).mean()
+    assert shifts["lungs"] < 0.2 * shifts["film"]
+
+
+def test_a_film_without_lungs_has_a_logit_all_the_same() -> None:
+    network = decided("lungs")
+    blank = np.zeros((1, 128, 128, 1), np.uint8)
+    assert np.isfinite(network.top(network.trunk(blank), training=False)).all()
+
+
 def test_each_weight_is_there_once() -> None:
     variables = thin().variables
     count = 28 + len(lung_network.shapes())
     assert len(variables) == len({id(variable) for variable in variables}) == count
+
+
+def test_a_trunk_is_told_by_its_layers_whenever_it_is_built() -> None:
+    """Else a training that goes on would not find its features."""
+    assert thin().trunk.to_json() == thin().trunk.to_json()
 
 
 def test_an_unknown_layer_is_named_with_those_that_exist() -> None:

@@ -72,6 +72,36 @@ def test_between_neighbouring_floats_the_upper_one_is_called() -> None:
     assert lower < np.float32(threshold) <= upper
 
 
+def looks(shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of 1000 films of either class, six apart and moved."""
+    labels = np.arange(2000) // 1000
+    logits = np.random.default_rng(0).normal(6 * labels - 3 + shift, 1)
+    return logits.astype(np.float32), labels
+
+
+def test_the_threshold_holds_both_rates_on_every_look() -> None:
+    plain, labels = looks(0)
+    config = OperatingPointConfig(specificity=0.97, calibration="none")
+    moved = [looks(1), looks(2)]
+    alone = choose(plain.reshape(-1, 1, 1), labels, config)
+    point = choose(plain.reshape(-1, 1, 1), labels, config, looks=moved)
+    assert point.threshold > alone.threshold
+    for logits, _ in [(plain, labels), *moved]:
+        specificity, sensitivity = rates(
+            point.probability(logits), labels, np.float32(point.threshold)
+        )
+        assert specificity >= 0.97
+        assert sensitivity >= 0.97
+
+
+def test_where_both_rates_cannot_be_had_the_sensitivity_is() -> None:
+    plain, labels = looks(0)
+    far = looks(6)
+    config = OperatingPointConfig(specificity=0.97, calibration="none")
+    point = choose(plain.reshape(-1, 1, 1), labels, config, looks=[far])
+    assert rates(point.probability(plain), labels, np.float32(point.threshold))[1] >= 0.97
+
+
 def simulated(slope: float, intercept: float) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 3, 20_000).astype(np.float32)

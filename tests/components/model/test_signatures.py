@@ -161,6 +161,16 @@ def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> Non
     assert heat.sum() == pytest.approx(inside.sum(), rel=0.02)
 
 
+def test_the_lungs_lie_where_they_are_on_the_whole_film(trained: Trained) -> None:
+    draw = np.random.default_rng(7)
+    drawn = render(random_anatomy(draw), [], draw)
+    film = tf.io.encode_png((drawn.pixels >> 4).astype(np.uint8)[..., None]).numpy()
+    (lungs,) = ask(trained, CAM, [film])[names.LUNGS]
+    truth = tf.image.resize(drawn.lungs.astype(np.float32)[..., None], [224, 224])[..., 0] > 0.5
+    overlap = 2 * np.sum((lungs > 0.5) & truth) / (np.sum(lungs > 0.5) + np.sum(truth))
+    assert overlap > 0.85
+
+
 def test_an_overlay_is_a_picture_of_the_films_shape(trained: Trained) -> None:
     (overlay,) = ask(trained, CAM, [harness.jpeg(1, 1, 90, 150)])[names.OVERLAY]
     assert tf.io.decode_png(overlay).shape == (90, 150, 3)
@@ -206,7 +216,9 @@ def test_the_model_holds_each_weight_once(trained: Trained) -> None:
         .get_variable_to_shape_map()
         .values()
     )
-    variables = (*trained.loaded.weights, trained.loaded.whitening, trained.loaded.usual)
+    model = trained.loaded
+    judge = model.judge.weights.values()
+    variables = (*model.weights, model.whitening, model.usual, *judge)
     parameters = sum(variable.shape.num_elements() for variable in variables)
     assert imagenet - parameters < 20  # the operating point, save counter and object graph
     assert (trained.model / "saved_model.pb").stat().st_size < 2**20

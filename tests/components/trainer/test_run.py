@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from components import names
+from components.model import card
 from components.trainer import run
 from tests.components import trainer_harness as harness
 from tests.components.trainer_harness import Trained
@@ -23,7 +24,7 @@ EXTRA = "assets.extra"
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from pipeline import training
+from components.trainer.run import run_fn
 from tests.components import trainer_harness as harness
 
 data, run, fatal = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
@@ -36,7 +37,7 @@ def fsync(descriptor):
     sync(descriptor)
 
 os.fsync = fsync
-training.run_fn(harness.fn_args(data, run, run / "cache"))
+run_fn(harness.fn_args(data, run, run / "cache"))
 """
 
 
@@ -50,7 +51,7 @@ def variables(model: Path) -> dict[str, np.ndarray]:
 
 
 def summary(model: Path) -> dict:
-    return json.loads((model / EXTRA / run.SUMMARY).read_text())
+    return json.loads((model / card.EXTRA / card.SUMMARY).read_text())
 
 
 def assert_same_model(left: Path, right: Path) -> None:
