@@ -140,7 +140,7 @@ def averages(split: Features) -> np.ndarray:
     rows = np.linspace(0, len(split) - 1, min(len(split), _MOST_AVERAGED)).astype(int)
     return np.concatenate(
         [
-            split.read(rows[start : start + _BATCH]).astype(np.float32).mean(axis=(1, 2))
+            split.read(rows[start : start + SHARD]).astype(np.float32).mean(axis=(1, 2))
             for start in range(0, len(rows), SHARD)
         ]
     )
