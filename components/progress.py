@@ -18,6 +18,9 @@ def bar(title: str, total: int | None, unit: str = "film") -> tqdm:
         title: what the work is called on the line.
         total: units of work; 0: nothing to do; None: not known yet.
         unit: what is counted; bytes ("B") are scaled.
+
+    Returns:
+        The line: `update(n)` counts n units; a context manager that ends it.
     """
     seconds = 0.2 if sys.stderr.isatty() else 10.0
     return tqdm(
@@ -38,6 +41,9 @@ def tracked(values: Iterable[Value], title: str, total: int) -> Iterator[Value]:
         values: what to pass through.
         title: what the work is called on the line.
         total: the number of values.
+
+    Yields:
+        Each value, counted when the next is asked for.
     """
     with bar(title, total) as progress:
         for value in values:

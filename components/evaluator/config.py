@@ -67,6 +67,9 @@ def eval_config(gate: GateConfig, code_version: str) -> config_pb2.EvalConfig:
     Args:
         gate: the bounds.
         code_version: fingerprint of this module; makes edited metrics miss TFX's cache.
+
+    Returns:
+        What the Evaluator takes as `eval_config`.
     """
     return config_pb2.EvalConfig(
         model_specs=[

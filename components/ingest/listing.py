@@ -65,6 +65,9 @@ def entries(base: Path) -> Iterator[Entry]:
             the classes' folders, with or without train, val and test above them; upper and lower
             case are alike.
 
+    Returns:
+        The entries, read as they are asked for.
+
     Raises:
         IngestError: the folder is missing, a folder of images is no class, or the manifest is
             faulty.

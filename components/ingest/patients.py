@@ -22,6 +22,9 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str]:
         pattern: a regular expression whose first group that matches is the patient; None: the
             public set's.
 
+    Returns:
+        The compiled pattern.
+
     Raises:
         IngestError: it is no regular expression with a group.
     """

@@ -69,6 +69,9 @@ def read(path: str, kind: type[T]) -> Iterator[T]:
     Args:
         path: the file.
         kind: the dataclass to make of each line.
+
+    Yields:
+        The dataclasses in the order written.
     """
     with fileio.open(path) as file:
         for line in file:

@@ -101,6 +101,9 @@ def robustness(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, Any]) -> M
         rows: the corruption's results: `corruption` (its name), `strength` from 1 up, and
             `sensitivity`, `specificity` and `auc`, each in [0,1].
         clean: the same three figures of the films as they are.
+
+    Returns:
+        The plot as SVG.
     """
     plot = Plot(
         f"Robustness to {rows[0]['corruption']}",
@@ -132,6 +135,9 @@ def losses(epochs: Sequence[Mapping[str, Any]], best: int) -> Markup:
     Args:
         epochs: each with `number` from 1 up, `loss` and `val_loss`.
         best: the number of the epoch whose weights were kept.
+
+    Returns:
+        The plot as SVG.
     """
     series = {key: [(e["number"], e[key]) for e in epochs] for key in ("loss", "val_loss")}
     plot = Plot(
@@ -152,6 +158,9 @@ def areas(epochs: Sequence[Mapping[str, Any]], best: int) -> Markup:
     Args:
         epochs: each with `number` from 1 up and `val_auc` in [0,1].
         best: the number of the epoch whose weights were kept.
+
+    Returns:
+        The plot as SVG.
     """
     points = [(epoch["number"], epoch["val_auc"]) for epoch in epochs]
     plot = Plot(

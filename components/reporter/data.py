@@ -49,6 +49,9 @@ def read(ingest_report: Path, data_summary: Path, statistics: Artifact) -> Data:
         ingest_report: XrayExampleGen's folder.
         data_summary: DataGate's folder.
         statistics: StatisticsGen's artifact.
+
+    Returns:
+        What the report shows of them.
     """
     by_split = {
         split: _features(statistics, split)

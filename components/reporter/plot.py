@@ -36,6 +36,9 @@ class Axis:
             start: the pixel of `low`.
             end: the pixel of `high`.
 
+        Returns:
+            The pixel, not rounded.
+
         >>> unit_axis("share").at(0.25, 100, 200)
         125.0
         """
@@ -58,7 +61,10 @@ def range_axis(label: str, values: Sequence[float]) -> Axis:
 
     Args:
         label: what stands beside it.
-        values: what it must hold; without finite ones it goes from 0 to 1.
+        values: what it must hold.
+
+    Returns:
+        The axis, with about five ticks; from 0 to 1 without a finite value.
     """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
@@ -76,7 +82,10 @@ def count_axis(label: str, last: int) -> Axis:
 
     Args:
         label: what stands beside it.
-        last: the largest number; the first is 1, and at most ten are named.
+        last: the largest number; the first is 1.
+
+    Returns:
+        The axis, half a number longer at either end, with at most ten ticks.
     """
     step = max(1, math.ceil(last / 10))
     ticks = tuple((float(tick), str(tick)) for tick in range(1, last + 1, step))

@@ -28,7 +28,7 @@ class ModelServerError(RuntimeError):
 
 @contextlib.contextmanager
 def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterator[Methods]:
-    """Starts `python -m serving` on a SavedModel; yields its gRPC API, under MODEL_NAME.
+    """Starts `python -m serving` on a SavedModel and waits until it serves.
 
     The server listens on a socket in a folder of its own, so no port can be taken or overheard. It
     is stopped in any event.
@@ -37,6 +37,9 @@ def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterato
         saved_model: the SavedModel's folder.
         log: file for what the server prints.
         ready_seconds: how long it may take to load the model.
+
+    Yields:
+        The server's gRPC API, which calls the model MODEL_NAME.
 
     Raises:
         ModelServerError: the server ended, or does not serve the model in time.
