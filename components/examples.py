@@ -1,4 +1,4 @@
-"""The films of one split, read as often as needed, one batch in memory."""
+"""Reads the films of one split, as often as needed, with one batch in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,17 +19,17 @@ _SPEC: Final = {
 
 
 class Split:
-    """Raw examples of a split's folder, in the same order at each reading."""
+    """The raw examples in a split's folder; every reading gives them in the same order."""
 
     def __init__(self, folder: Path) -> None:
         self._files = sorted(str(path) for path in folder.iterdir())
 
     def records(self) -> Iterator[bytes]:
-        """Serialized tf.Examples."""
+        """Streams the serialized tf.Examples."""
         yield from tf.data.TFRecordDataset(self._files, "GZIP").as_numpy_iterator()
 
     def images(self, positions: Sequence[int]) -> list[bytes]:
-        """The encoded images at some positions, in the order asked for."""
+        """Reads the encoded images at some positions, in the order of `positions`."""
         wanted = set(positions)
         found = {
             position: parsed([record])[names.IMAGE][0]
@@ -39,12 +39,12 @@ class Split:
         return [found[position] for position in positions]
 
     def labels(self) -> list[int]:
-        """Of each record, 0 or 1."""
+        """Reads each record's label, 0 or 1."""
         return [int(parsed([record])[names.LABEL][0]) for record in self.records()]
 
 
 def parsed(records: Sequence[bytes]) -> dict[str, Any]:
-    """The features of some records, as NumPy arrays; texts are decoded."""
+    """Parses serialized tf.Examples into NumPy arrays by feature name; decodes texts to lists."""
     values = {key: value.numpy() for key, value in tf.io.parse_example(records, _SPEC).items()}
     for key in _TEXTS:
         values[key] = [text.decode("utf-8", "replace") for text in values[key]]
@@ -52,7 +52,7 @@ def parsed(records: Sequence[bytes]) -> dict[str, Any]:
 
 
 def batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """As many as a signature works on at a time."""
+    """Groups values into lists of at most SLICE, what a signature works on at a time."""
     iterator = iter(values)
     while batch := list(islice(iterator, SLICE)):
         yield batch

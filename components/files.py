@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whatever kills the process."""
+"""Writes files and folders whole or not at all, even if the process is killed; holds locks."""
 
 import fcntl
 import os
@@ -37,7 +37,10 @@ def remove_parts(folder: Path) -> None:
 
 @contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
-    """A hidden sibling that takes the folder's place when the block ends well."""
+    """Makes a hidden sibling of `target`; on success it takes the folder's place.
+
+    An exception removes the sibling and leaves the old folder.
+    """
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -64,7 +67,7 @@ def locked(file: Path) -> Iterator[None]:
 
 
 def cache_dir() -> Path:
-    """PNEUMONIA_CACHE, else `pneumonia` under XDG_CACHE_HOME (~/.cache)."""
+    """Names the cache: PNEUMONIA_CACHE, else `pneumonia` under XDG_CACHE_HOME (~/.cache)."""
     own = os.environ.get("PNEUMONIA_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base) / "pneumonia"

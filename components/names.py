@@ -1,4 +1,4 @@
-"""Every feature and split name, once; those that go over the wire are the client's contract."""
+"""Names of features and splits; those that go over the wire come from the client's contract."""
 
 from typing import Final
 

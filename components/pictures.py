@@ -1,4 +1,4 @@
-"""Grey images as files and inside pages."""
+"""Encodes images as files and as data URIs for pages."""
 
 import base64
 import io
@@ -18,7 +18,15 @@ def png(grey: np.ndarray) -> bytes:
 
 
 def thumbnail(image: Image.Image, side: int) -> str:
-    """A JPEG as a data URI, its longer side at most `side` pixels."""
+    """Makes a small JPEG of an image, for a page.
+
+    Args:
+        image: of mode L or RGB.
+        side: the most pixels of the longer side; a smaller image keeps its size.
+
+    Returns:
+        The JPEG as a data URI.
+    """
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()

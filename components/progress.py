@@ -1,4 +1,4 @@
-"""The one progress line of all long work outside the client."""
+"""The progress line of all long work outside the client."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,9 +15,12 @@ def bar(title: str, total: int | None, unit: str = "film") -> tqdm:
     Where that is a file, it writes a line each ten seconds. With nothing to do it stays silent.
 
     Args:
-        title: of the work.
+        title: what the work is called on the line.
         total: units of work; 0: nothing to do; None: not known yet.
         unit: what is counted; bytes ("B") are scaled.
+
+    Returns:
+        The line: `update(n)` counts n units; a context manager that ends it.
     """
     seconds = 0.2 if sys.stderr.isatty() else 10.0
     return tqdm(
@@ -32,7 +35,16 @@ def bar(title: str, total: int | None, unit: str = "film") -> tqdm:
 
 
 def tracked(values: Iterable[Value], title: str, total: int) -> Iterator[Value]:
-    """Passes the values through and counts them on a `bar`."""
+    """Passes the values through and counts them on a `bar`.
+
+    Args:
+        values: what to pass through.
+        title: what the work is called on the line.
+        total: the number of values.
+
+    Yields:
+        Each value, counted when the next is asked for.
+    """
     with bar(title, total) as progress:
         for value in values:
             yield value

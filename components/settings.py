@@ -1,4 +1,4 @@
-"""What all sections of the configuration are made of: strict, frozen dataclasses."""
+"""Makes the sections of the configuration: strict, frozen dataclasses."""
 
 import dataclasses
 from typing import Annotated, Any, TypeVar, dataclass_transform
@@ -23,5 +23,5 @@ def settings(cls: type[Section]) -> type[Section]:
 
 
 def plain(section: Any) -> dict[str, Any]:
-    """The plain values of a configuration or one of its sections, for JSON."""
+    """Turns a configuration, or one of its sections, into plain values for JSON."""
     return dataclasses.asdict(section)

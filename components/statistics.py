@@ -18,9 +18,9 @@ _TINY: Final = 1e-9  # at the measured area itself, 1 also solves the equation
 
 
 def wilson(successes: float, trials: float) -> Interval:
-    """The score interval of a proportion.
+    """Computes the score interval of a proportion.
 
-    It keeps its coverage for the proportions near 1 that are asked for here, where the textbook
+    It keeps its coverage for proportions near 1, which are usual here and where the textbook
     interval collapses.
 
     Args:
@@ -39,12 +39,12 @@ def wilson(successes: float, trials: float) -> Interval:
     """
     if not trials:
         return math.nan, math.nan
-    found = stats.binomtest(round(successes), round(trials)).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    bounds = stats.binomtest(round(successes), round(trials)).proportion_ci(method="wilson")
+    return float(bounds.low), float(bounds.high)
 
 
 def newcombe(auc: float, positives: float, negatives: float) -> Interval:
-    """The interval of an area under the ROC curve.
+    """Computes the interval of an area under the ROC curve.
 
     Args:
         auc: the measured area, in [0,1].
@@ -66,17 +66,20 @@ def newcombe(auc: float, positives: float, negatives: float) -> Interval:
 
 
 def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The share of (sick, healthy) pairs in the right order, ties counting half (Mann-Whitney).
+    """Computes the share of (sick, healthy) pairs in the right order; ties count half.
 
     Args:
         scores: float[N], finite.
         labels: int64[N] or bool[N], both classes present.
+
+    Returns:
+        The area in [0,1], which is Mann and Whitney's statistic.
     """
     return float(roc_auc_score(labels, scores))
 
 
 def _below(auc: float, positives: float, negatives: float) -> float:
-    """The area that lies Z of its own deviations below the measured one."""
+    """Finds the area that lies Z of its own deviations below the measured one."""
     if auc <= _TINY:
         return 0.0
 

@@ -17,8 +17,8 @@ def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
     module under its name.
 
     Args:
-        modules: by their dotted names.
-        files: that are no Python, such as templates.
+        modules: dotted names.
+        files: those that are no Python, such as templates.
 
     Returns:
         SHA-256, in hexadecimal.
@@ -32,7 +32,7 @@ def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
 
 
 def sources(*modules: str) -> dict[str, Path]:
-    """The named modules' files and those of all that they import of this project, by name."""
+    """Finds, by name, the files of the named modules and of all they import of this project."""
     found: dict[str, Path] = {}
     pending = list(modules)
     while pending:

@@ -1,4 +1,4 @@
-"""The run's whole configuration: the sum of the steps' settings, read from YAML, checked first."""
+"""Reads a run's configuration, the sum of the steps' settings, from YAML and checks it."""
 
 import dataclasses
 import typing
@@ -72,7 +72,17 @@ def load(
 ) -> Config:
     """Reads a YAML file, `section.field=value` overrides and the run's name, in that order.
 
-    Raises ConfigError, one line that names the file, the field and the remedy.
+    Args:
+        path: the YAML file; None: the defaults hold.
+        overrides: `section.field=value`, the value in YAML.
+        name: the run's name; None: the file's, or the default.
+
+    Returns:
+        The configuration, checked.
+
+    Raises:
+        ConfigError: the configuration cannot be used; the message is one line that names file,
+            field and remedy.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -95,7 +105,7 @@ def load(
 
 
 def dump(config: Config) -> str:
-    """The whole configuration as YAML that `load` reads back."""
+    """Writes the whole configuration as YAML that `load` reads back."""
     return yaml.safe_dump(
         TypeAdapter(Config).dump_python(config, mode="json"), sort_keys=False, allow_unicode=True
     )
@@ -125,8 +135,8 @@ def _one_line(error: ValidationError, path: Path | None) -> str:
     if first["type"] == "unexpected_keyword_argument":
         names = ", ".join(_fields_of(location[:-1])) or "none"
         return f"{where}unknown field '{'.'.join(location)}'; known here: {names}"
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{where}{'.'.join(location)}: {said} (got {first['input']!r})"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}{'.'.join(location)}: {message} (got {first['input']!r})"
 
 
 def _fields_of(sections: list[str]) -> list[str]:

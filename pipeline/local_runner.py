@@ -21,7 +21,15 @@ from pipeline.runs.folder import RunFolder
 def run(config: Config, data_root: Path, folder: RunFolder) -> None:
     """Runs every step whose inputs, configuration or code changed since the folder's last run.
 
-    Call it under the folder's lock. Raises what the failing step raised.
+    Call it under the folder's lock. It raises what the failing step raised.
+
+    Args:
+        config: the run's configuration.
+        data_root: what ingest takes: a folder of classes, or one with a manifest.
+        folder: where the run keeps its things.
+
+    Raises:
+        IngestError: `data_root` is missing or holds no X-rays of known class.
     """
     with _prepared(config, folder):
         LocalDagRunner().run(
@@ -36,7 +44,17 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
 
 
 def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:
-    """As `run`, from the SavedModel of a pushed version instead of from ImageNet's weights."""
+    """As `run`, but only fits calibration and threshold of a pushed version; its weights stay.
+
+    Args:
+        config: the run's configuration.
+        base: the SavedModel of a pushed version.
+        data_root: what ingest takes: a folder of classes, or one with a manifest.
+        folder: where the run keeps its things.
+
+    Raises:
+        IngestError: `data_root` is missing or holds no X-rays of known class.
+    """
     with _prepared(config, folder):
         LocalDagRunner().run(
             create_recalibration(

@@ -1,4 +1,4 @@
-"""What a run is compared with: the model served before, and the data of the last run."""
+"""Finds what a run is compared with: the model served before it, and the last run's data."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -24,10 +24,14 @@ BEFORE: Final = "before"
 
 
 def served_model_resolver(serving_dir: Path) -> Callable[[BaseChannel], Resolver]:
-    """Makes, of the Trainer's model channel, the node that resolves the baseline.
+    """Makes what resolves the baseline, the model served before.
 
-    `serving_dir` is the folder that the Pusher publishes to. The node's output `model` goes to the
-    Evaluator as `baseline_model`; it is empty on a first run.
+    Args:
+        serving_dir: the folder that the Pusher publishes to.
+
+    Returns:
+        Makes the node from the Trainer's model channel. The node's output `model` goes to the
+        Evaluator as `baseline_model`; it is empty on a first run.
     """
 
     def resolver(candidate: BaseChannel) -> Resolver:
@@ -55,7 +59,15 @@ class ServedBefore(ResolverStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[Artifact]]
     ) -> dict[str, list[Artifact]]:
-        """Lists no baseline, or one; the candidate passes through."""
+        """Picks the baseline; TFX calls it.
+
+        Args:
+            store: ML Metadata, not asked.
+            input_dict: under `candidate` the new model, under `model` all of this run folder.
+
+        Returns:
+            Under `model` the baseline, or nothing; `candidate` as it came.
+        """
         (candidate,) = input_dict[CANDIDATE]
         for wanted in self._wanted(candidate):
             for model in input_dict[MODEL]:
@@ -65,7 +77,7 @@ class ServedBefore(ResolverStrategy):
         return {CANDIDATE: [candidate], MODEL: []}
 
     def _wanted(self, candidate: Artifact) -> Iterator[versions.Model]:
-        """The best first."""
+        """Lists the models that may be the baseline, the best first."""
         own = versions.find(self._serving_dir, identify(candidate.uri).sha256)
         if own is not None:
             record = versions.record(self._serving_dir, own)
@@ -78,7 +90,7 @@ class ServedBefore(ResolverStrategy):
 
 
 def last_run_resolver(statistics: BaseChannel) -> Resolver:
-    """The node whose output `before` are the statistics of the data of the run before."""
+    """Makes the node whose output `before` holds the statistics of the last run's data."""
     return Resolver(
         strategy_class=DataBefore,
         config={},
@@ -89,7 +101,7 @@ def last_run_resolver(statistics: BaseChannel) -> Resolver:
 class DataBefore(ResolverStrategy):
     """Picks the last statistics before the current ones whose data were used; else the current.
 
-    Data that DataGate refused do not become the measure of what comes after them.
+    Later data are never compared with data that DataGate refused.
 
     An identical rerun has the same current statistics, out of the cache, and so the same ones
     before: what is downstream stays in the cache, too.
@@ -98,7 +110,15 @@ class DataBefore(ResolverStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[Artifact]]
     ) -> dict[str, list[Artifact]]:
-        """Lists one artifact before; the current one passes through."""
+        """Picks the statistics to compare with; TFX calls it.
+
+        Args:
+            store: ML Metadata; tells what data were used.
+            input_dict: under `current` this run's statistics, under `before` all of its folder.
+
+        Returns:
+            Under `before` one artifact; `current` as it came.
+        """
         (current,) = input_dict[CURRENT]
         used = _inputs_of(DataGate.__name__, store)
         older = [one for one in input_dict[BEFORE] if one.id < current.id and one.id in used]
@@ -109,7 +129,7 @@ class DataBefore(ResolverStrategy):
 
 
 def _inputs_of(component: str, store: mlmd.MetadataStore) -> set[int]:
-    """The ids of all artifacts that a component, wherever its module lay, took in with success."""
+    """Lists the ids of the inputs of a component's successful runs, wherever its module lay."""
     kinds = [one.name for one in store.get_execution_types()]
     executions = chain.from_iterable(
         store.get_executions_by_type(kind) for kind in kinds if kind.rpartition(".")[2] == component

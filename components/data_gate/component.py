@@ -43,7 +43,15 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Limits:
-    """What stops a run: shift.stop_label, shift.stop_loss, gate.recall_lower_bound."""
+    """What stops a run.
+
+    Attributes:
+        stop_label: the largest divergence of the labels, in [0,1] (shift.stop_label).
+        stop_loss: the largest share of the last run's films that may be missing, in [0,1]
+            (shift.stop_loss).
+        recall_lower_bound: what the gate asks for, in [0,1] (gate.recall_lower_bound); test needs
+            enough sick films to reach it.
+    """
 
     stop_label: float = 1.0
     stop_loss: float = 1.0
@@ -81,7 +89,7 @@ def DataGate(  # noqa: N802 - the step's name
         data_summary: for reports; written only where the data may be used.
         limits: what the data must keep to, the fields of Limits as JSON.
         code_version: fingerprint of the sources; part of the cache key.
-        data_shift: what it found between these data and the last run's; None: not compared.
+        data_shift: the same between these data and the last run's; None: not compared.
 
     Raises:
         DataError: the data cannot be used.
@@ -133,7 +141,7 @@ def check(
 
 
 def _unreachable(test: SplitSummary, bound: float) -> Iterable[str]:
-    """The gate asks more than a model that misses nobody could prove on so few films."""
+    """Says so where the gate asks for more than a perfect model can prove on so few films."""
     name, sick = names.CLASSES[1], test.classes[names.CLASSES[1]]
     best, _ = wilson(sick, sick)
     if sick and best < bound:

@@ -1,4 +1,4 @@
-"""What TFMA measures on the test split, and the bounds that decide whether a model is blessed."""
+"""Configures what TFMA measures on the test split, and the bounds that a blessed model meets."""
 
 import json
 from typing import Any, Final
@@ -29,14 +29,26 @@ TOLERANCE: Final = 1e-9
 class RecallLowerBound(confusion_matrix_metrics.ConfusionMatrixMetric):
     """Lower bound of recall's two-sided 95 % Wilson interval; nan without a positive example.
 
-    `code_version` only makes edited code miss TFX's cache.
+    Args:
+        name: the metric's.
+        code_version: unused here; makes edited code miss TFX's cache.
     """
 
     def __init__(self, name: str = RECALL_LOWER_BOUND, code_version: str = "") -> None:
         super().__init__(name=name)
 
     def result(self, tp: float, tn: float, fp: float, fn: float) -> float:
-        """TFMA calls it once per slice, with the counts at the threshold."""
+        """Computes the bound; TFMA calls it once per slice, with the counts at the threshold.
+
+        Args:
+            tp: sick films called sick.
+            tn: healthy films called healthy.
+            fp: healthy films called sick.
+            fn: sick films called healthy.
+
+        Returns:
+            The bound in [0,1]; nan without a sick film.
+        """
         return wilson(tp, tp + fn)[0]
 
 
@@ -44,7 +56,7 @@ metric_types.register_metric(RecallLowerBound)
 
 
 def eval_config(gate: GateConfig, code_version: str) -> config_pb2.EvalConfig:
-    """TFMA's configuration for a model's `serving_default` on raw examples.
+    """Makes TFMA's configuration for a model's `serving_default` on raw examples.
 
     The decision metrics read the output `label`, which the model took at its own threshold (TFMA
     asks for more than 0.5, labels are 0 and 1); the others read `probability`. The only ModelSpec
@@ -55,6 +67,9 @@ def eval_config(gate: GateConfig, code_version: str) -> config_pb2.EvalConfig:
     Args:
         gate: the bounds.
         code_version: fingerprint of this module; makes edited metrics miss TFX's cache.
+
+    Returns:
+        What the Evaluator takes as `eval_config`.
     """
     return config_pb2.EvalConfig(
         model_specs=[
@@ -112,7 +127,7 @@ def _metric(
     max_drop: float | None = None,
     **settings: Any,
 ) -> config_pb2.MetricConfig:
-    """A metric by class name, blessed from `floor` up and down to `max_drop` below the baseline."""
+    """Makes a metric that is met from `floor` up and to `max_drop` below the baseline's value."""
     metric = config_pb2.MetricConfig(
         class_name=class_name,
         module=__name__ if class_name == RecallLowerBound.__name__ else "",

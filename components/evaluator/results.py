@@ -1,4 +1,4 @@
-"""What Evaluator measured, read back: figures, bounds, slices, curves and calibration."""
+"""Reads back what Evaluator measured: figures, bounds, slices, curves and calibration."""
 
 import json
 import math
@@ -48,7 +48,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Bound:
-    """A figure that blessing asks for; `limit` is the least, or with `at_most` the largest."""
+    """A figure with the limit that a blessed model keeps to.
+
+    Attributes:
+        figure: what was measured.
+        limit: the least value, or with `at_most` the largest.
+        ok: whether the figure keeps to it.
+        at_most: whether `limit` is the largest value.
+    """
 
     figure: Figure
     limit: float
@@ -57,7 +64,7 @@ class Bound:
 
     @property
     def reason(self) -> str:
-        """Why it refuses the model where it is not met."""
+        """Why an unmet bound refuses the model."""
         if math.isnan(self.figure.value):
             return f"{self.figure.title} could not be measured"
         side = "above" if self.at_most else "below"
@@ -86,7 +93,18 @@ class Counts:
 
 @dataclass(frozen=True)
 class Slice:
-    """The figures of all test X-rays (no key), or of those with one value of a slice key."""
+    """The figures of all test X-rays, or of those with one value of a slice key.
+
+    Attributes:
+        key: one of names.SLICE_KEYS; empty for all X-rays.
+        value: the key's value, such as `bacteria`; empty for all X-rays.
+        counts: decisions at the model's own threshold.
+        recall: nan without a sick X-ray.
+        precision: nan where no X-ray is called sick.
+        specificity: nan without a healthy X-ray.
+        auc: area under the ROC curve; nan without both classes.
+        others: area under the precision-recall curve, calibration and Brier score.
+    """
 
     key: str
     value: str
@@ -133,7 +151,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Films with a probability in [low, high); probability is their mean, share the sick one."""
+    """Films with a probability in [low, high).
+
+    Attributes:
+        low: in [0,1].
+        high: in [0,1].
+        films: how many there are.
+        sick: how many of them have pneumonia.
+        probability: their mean.
+    """
 
     low: float
     high: float
@@ -143,13 +169,18 @@ class Bucket:
 
     @property
     def share(self) -> float:
-        """How many of the films are sick."""
+        """Share of the films that are sick."""
         return self.sick / self.films
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Of all test films: points by rising threshold, and the calibration's buckets with films."""
+    """Curves over all test films.
+
+    Attributes:
+        points: by rising threshold.
+        buckets: of the calibration, those that hold films.
+    """
 
     points: tuple[Point, ...]
     buckets: tuple[Bucket, ...]
@@ -164,7 +195,7 @@ class Curves:
         return _share(sum(b.films * abs(b.share - b.probability) for b in self.buckets), films)
 
     def turns(self) -> list[Point]:
-        """The points at which a decision changes, by rising threshold."""
+        """Selects the points at which a decision changes, by rising threshold."""
         kept = list(self.points[:1])
         for point in self.points[1:]:
             if point.counts != kept[-1].counts:
@@ -172,7 +203,11 @@ class Curves:
         return kept
 
     def histogram(self, bins: int) -> list[tuple[float, float, int, int]]:
-        """Low and high end of each bin of the probability, its healthy and its sick films."""
+        """Counts films by probability in equal bins.
+
+        Returns:
+            Low end, high end, healthy films and sick films of each bin.
+        """
         thresholds = [point.threshold for point in self.points]
         # The first threshold is a little below 0: all films lie above it.
         at = [0, *(bisect_left(thresholds, edge / bins) for edge in range(1, bins + 1))]
@@ -207,7 +242,7 @@ class Results:
 
 
 def read(folder: Path) -> Results:
-    """Reads the folder that Evaluator wrote; the bounds are the ones it was run with.
+    """Reads the folder that Evaluator wrote; the bounds are the ones that it was run with.
 
     Raises:
         NoVerdictError: there is no evaluation in it.
@@ -238,7 +273,7 @@ def read(folder: Path) -> Results:
 
 
 def _measured(result: Any) -> Measured:
-    """Of one model's tfma.EvalResult; the slices by key and value."""
+    """Reads one model's tfma.EvalResult; sorts the slices by key and value."""
     found = [_slice(key, metrics) for key, metrics in result.slicing_metrics]
     overall, *slices = sorted(found, key=lambda item: (item.key, item.value))
     plots = next(plots for key, plots in result.plots if not key)[""][""]
@@ -253,10 +288,10 @@ def _measured(result: Any) -> Measured:
 
 
 def _bounds(
-    asked: Any, values: Mapping[str, float], overall: Slice, failures: set[tuple[str, bool]]
+    eval_config: Any, values: Mapping[str, float], overall: Slice, failures: set[tuple[str, bool]]
 ) -> Iterable[Bound]:
     shown = {figure.name: figure for figure in (overall.recall, overall.precision)}
-    for metric in (metric for spec in asked.metrics_specs for metric in spec.metrics):
+    for metric in (metric for spec in eval_config.metrics_specs for metric in spec.metrics):
         name = json.loads(metric.config or "{}").get("name")
         for per_slice in metric.per_slice_thresholds:
             threshold = per_slice.threshold
@@ -311,14 +346,14 @@ def _values(metrics: Mapping[str, Any], output: str) -> dict[str, float]:
 
 
 def _points(matrices: Sequence[Mapping[str, float]], all_films: Counts) -> tuple[Point, ...]:
-    """TFMA leaves zeros out of its JSON."""
+    """Reads the points; TFMA leaves zeros out of its JSON."""
     points = []
     for matrix in matrices:
-        found = round(matrix.get("truePositives", 0))
+        hits = round(matrix.get("truePositives", 0))
         alarms = round(matrix.get("falsePositives", 0))
         counts = Counts(
-            true_positives=found,
-            false_negatives=all_films.positives - found,
+            true_positives=hits,
+            false_negatives=all_films.positives - hits,
             false_positives=alarms,
             true_negatives=all_films.negatives - alarms,
         )

@@ -1,6 +1,6 @@
-"""XrayExampleGen: from a folder of X-rays to Examples, divided by patient, and a ledger.
+"""XrayExampleGen turns a folder of X-rays into Examples, split by patient, and a ledger.
 
-It inspects every file, decides on all of them, and writes what is kept.
+It inspects every file, decides what becomes of each, and writes the ones it keeps.
 """
 
 import json
@@ -34,7 +34,7 @@ class IngestReport(Artifact):
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Two passes on Beam with the decisions between them, where all hashes are known."""
+    """Runs two passes on Beam and decides between them, where all hashes are known."""
 
     def Do(  # noqa: N802 - TFX's name
         self,
@@ -42,7 +42,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """TFX calls it where no cached execution fits. Raises IngestError."""
+        """Ingests the folder; TFX calls it if no cached execution fits.
+
+        Args:
+            input_dict: empty.
+            output_dict: the artifacts `examples` and `ingest_report` to write.
+            exec_properties: the parameters of XrayExampleGen.
+
+        Raises:
+            IngestError: the data set cannot be ingested.
+        """
         base = Path(exec_properties["input_base"])
         config = DataConfig(**json.loads(exec_properties["data_config"]))
         seed = exec_properties["seed"]
@@ -98,7 +107,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 class XrayExampleGenSpec(ComponentSpec):
-    """What XrayExampleGen is told and writes; it has no input but the folder."""
+    """XrayExampleGen's parameters and outputs; its only input is the folder."""
 
     PARAMETERS = {
         "input_base": component_spec.ExecutionParameter(type=str),
@@ -117,10 +126,15 @@ class XrayExampleGenSpec(ComponentSpec):
 class XrayExampleGen(base_beam_component.BaseBeamComponent):
     """Reads JPEG, PNG and DICOM files into tf.Examples with the splits train, val and test.
 
-    Runs on Beam, whose workers all must see `input_base` (see `listing.entries`). `fingerprint` is
-    `listing.fingerprint` of it and, with `code_version`, decides whether a cached execution fits.
     Outputs: `examples`, gzipped TFRecords with the features of components/names.py, and
     `ingest_report`, see `report.Report`.
+
+    Args:
+        input_base: what `listing.entries` takes; all of Beam's workers must see it.
+        data_config: a DataConfig as JSON.
+        seed: of the order in which patients go to the splits.
+        fingerprint: `listing.fingerprint` of `input_base`; part of the cache key.
+        code_version: fingerprint of the sources; part of the cache key.
     """
 
     SPEC_CLASS = XrayExampleGenSpec
@@ -143,7 +157,7 @@ class XrayExampleGen(base_beam_component.BaseBeamComponent):
 
 
 def _entries(base: Path, config: DataConfig, seed: int) -> tuple[Iterable[Entry], int]:
-    """What is to be read, and how many files the limit leaves out."""
+    """Lists what to read, and counts the files that the limit leaves out."""
     found = listing.entries(base)
     if config.limit_per_class is None:
         return found, 0

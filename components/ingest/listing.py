@@ -1,4 +1,4 @@
-"""The files of a data set with what folders and manifest say of them; none is opened."""
+"""Lists a data set's images and what folders or a manifest say of each; opens no image."""
 
 import csv
 import dataclasses
@@ -36,9 +36,14 @@ class IngestError(ValueError):
 class Entry:
     """One file, or one folder that cannot be listed.
 
-    path: below the data set's folder, or absolute where a manifest says so. label: None where no
-    class is known. patient, etiology, source: as in a manifest, else None. problem: why the file
-    system yields nothing there, else empty.
+    Attributes:
+        path: below the data set's folder, or absolute where a manifest says so.
+        label: 0 or 1; None where no class is known.
+        official_test: whether the data set itself puts the file into its test split.
+        patient: as in a manifest, else None.
+        etiology: as in a manifest, else None.
+        source: as in a manifest, else None.
+        problem: why the file system yields nothing there, else empty.
     """
 
     path: str
@@ -51,12 +56,21 @@ class Entry:
 
 
 def entries(base: Path) -> Iterator[Entry]:
-    """The data set's files, streamed in an order that depends on their names alone.
+    """Streams the data set's files, in an order that depends on their names alone.
 
-    `base` is a CSV manifest, a folder with a manifest.csv (which then alone counts), or a folder of
-    the classes' folders, with or without train, val and test above them, in any case. Symbolic
-    links are followed; hidden files are passed over. Raises IngestError where the folder is missing
-    or a folder of images is no class.
+    Symbolic links are followed; hidden files are passed over.
+
+    Args:
+        base: a CSV manifest, a folder with a manifest.csv (which then alone counts), or a folder of
+            the classes' folders, with or without train, val and test above them; upper and lower
+            case are alike.
+
+    Returns:
+        The entries, read as they are asked for.
+
+    Raises:
+        IngestError: the folder is missing, a folder of images is no class, or the manifest is
+            faulty.
     """
     if base.suffix.lower() == ".csv":
         return _manifest_entries(base)
@@ -68,14 +82,18 @@ def entries(base: Path) -> Iterator[Entry]:
 
 
 def folder_of(base: Path) -> Path:
-    """The folder that the entries' paths start from."""
+    """Names the folder that the entries' paths start from."""
     return base.parent if base.suffix.lower() == ".csv" else base
 
 
 def fingerprint(base: Path) -> str:
-    """SHA-256 over what the entries are, and every file's size and time of change.
+    """Digests the entries and every file's size and time of change; opens no image.
 
-    Seconds for a million files. Raises IngestError as `entries` does, and where nothing is there.
+    Returns:
+        SHA-256, in hexadecimal.
+
+    Raises:
+        IngestError: as `entries` does, or no file has a known class.
     """
     digest = hashlib.sha256()
     labelled = False
@@ -102,7 +120,7 @@ def _folder_entries(base: Path) -> Iterator[Entry]:
 
 
 def _place(base: Path, path: PurePosixPath, is_folder: bool) -> tuple[str | None, int | None]:
-    """Split and label by the folders above a file; None where they do not say."""
+    """Tells split and label by the folders above a file; None where they do not say."""
     parts = path.parts if is_folder else path.parts[:-1]
     split = _SPLITS.get(parts[0].lower()) if parts else None
     below = parts[1:] if split else parts

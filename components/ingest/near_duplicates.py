@@ -1,4 +1,4 @@
-"""Pictures that look alike though their bytes differ."""
+"""Finds pictures that look alike though their bytes differ."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -14,10 +14,19 @@ _LARGEST_BAND_GROUP = 100
 
 
 def difference_hash(data: bytes) -> str:
-    """64 hexadecimal digits: where the grey picture, 17 x 16 pixels small, brightens to the right.
+    """Hashes a picture by where it brightens to the right, once scaled to 17 x 16 grey pixels.
 
     Copies that were resized or compressed again differ in up to 8 of the 256 bits, different films
-    of the public set in 19 and more. Source: N. Krawetz, "Kind of Like That" (dHash), 2013.
+    of the public set in 19 and more.
+
+    Args:
+        data: an encoded image that Pillow reads.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Source:
+        N. Krawetz, "Kind of Like That" (dHash), 2013.
     """
     image = Image.open(io.BytesIO(data))
     image.draft("L", (8 * SIDE, 8 * SIDE))  # a JPEG decodes at a fraction of its size
@@ -27,10 +36,17 @@ def difference_hash(data: bytes) -> str:
 
 
 def pairs(hashes: Sequence[str], splits: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The positions of pictures in different splits, at most MAX_DISTANCE bits apart, each once.
+    """Finds pictures of different splits whose hashes are at most MAX_DISTANCE bits apart.
 
     Memory grows with the number of pictures, time hardly faster: only those that share 32 bits are
     compared, and not where more than 100 share them (blank pictures, say).
+
+    Args:
+        hashes: of `difference_hash`, one a picture.
+        splits: each picture's split, by any names.
+
+    Yields:
+        The two positions of each pair, the lower first; no pair twice.
     """
     if not hashes:
         return

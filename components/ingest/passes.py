@@ -1,7 +1,7 @@
-"""The two passes over the files, as Beam steps: one inspects, one writes what was kept.
+"""Two passes over the files, as Beam steps: the first inspects, the second writes what is kept.
 
-Beam moves work lists' names only and never shuffles image bytes; whatever works on a list opens
-one file at a time, so memory grows neither with the number of images nor, beyond one, their size.
+Beam moves only the names of work lists and never shuffles image bytes. A worker opens one file at a
+time, so its memory depends on the largest image, not on the number of images.
 """
 
 import dataclasses
@@ -24,12 +24,12 @@ from components.ingest.work_lists import WorkList
 
 
 def inspected(path: str) -> str:
-    """Where the records of the work list at `path` are written."""
+    """Names the file for the records of the work list at `path`."""
     return f"{path}.inspected"
 
 
 def outcome(path: str) -> str:
-    """Where it is written how many files of the work list at `path` were stored."""
+    """Names the file that says what was stored of the work list at `path`."""
     return f"{path}.stored"
 
 
@@ -48,7 +48,7 @@ class InspectList(beam.DoFn):
         self._inspect = inspector
 
     def process(self, element: WorkList) -> Iterator[int]:
-        """Beam calls it for every work list."""
+        """Inspects a list's files; Beam calls it for every work list."""
         entries = work_lists.read(element.path, Entry)
         work_lists.write_one(inspected(element.path), map(self._inspect, entries))
         logging.info("Ingest: %s of %s files inspected", element.end, element.total)
@@ -56,14 +56,19 @@ class InspectList(beam.DoFn):
 
 
 class StoreList(beam.DoFn):
-    """Writes each work list of `Record` as one TFRecord file."""
+    """Writes each work list of `Record` as one TFRecord file.
+
+    Args:
+        folder: the records' paths start from it.
+        config: the caps on a file's size.
+    """
 
     def __init__(self, folder: Path, config: DataConfig) -> None:
         self._folder = folder
         self._config = config
 
     def process(self, element: tuple[WorkList, str]) -> Iterator[int]:
-        """Beam calls it for every work list and the TFRecord file it becomes."""
+        """Writes one file; Beam calls it for every work list and the TFRecord file it becomes."""
         work, target = element
         options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
         changed = []
@@ -83,7 +88,7 @@ class StoreList(beam.DoFn):
         yield written
 
     def _unchanged_content(self, record: Record) -> bytes | None:
-        """What was inspected, as it is stored; None where the file is another one by now."""
+        """Reads what was inspected, as it is stored; None where the file is another one by now."""
         caps = {"max_bytes": self._config.max_bytes, "max_pixels": self._config.max_pixels}
         try:
             with (self._folder / record.path).open("rb") as file:
@@ -97,13 +102,27 @@ class StoreList(beam.DoFn):
 
 
 def run(pipeline: beam.Pipeline, elements: Iterable[object], step: beam.DoFn) -> None:
-    """Runs one step over its elements on all of Beam's workers and waits for it."""
+    """Runs one step over its elements on all of Beam's workers and waits for it.
+
+    Args:
+        pipeline: a new one.
+        elements: what the step takes, one each; they are pickled.
+        step: InspectList or StoreList.
+    """
     with pipeline:
         _ = pipeline | beam.Create(list(elements)) | beam.Reshuffle() | beam.ParDo(step)
 
 
 def serialize(record: Record, content: bytes) -> bytes:
-    """The raw tf.Example of one film, as components/names.py names its features."""
+    """Makes the raw tf.Example of one film, with the features of components/names.py.
+
+    Args:
+        record: what inspection found.
+        content: the encoded image.
+
+    Returns:
+        The serialized tf.Example; the same bytes for the same film.
+    """
     values: dict[str, bytes | int] = {
         names.IMAGE: content,
         names.FILENAME: record.name.encode("utf-8", "surrogateescape"),

@@ -1,4 +1,4 @@
-"""Whose X-ray a file is, and what its name says of the disease."""
+"""Reads patient and etiology from a file's name, and hides the patient's id."""
 
 import hashlib
 import re
@@ -16,9 +16,17 @@ _PUBLIC_SET = re.compile(
 
 
 def compile_pattern(pattern: str | None) -> re.Pattern[str]:
-    """The configured pattern, or the public set's; its first group that matches is the patient.
+    """Compiles the configured pattern, or takes the public set's.
 
-    Raises IngestError where it is no regular expression with a group.
+    Args:
+        pattern: a regular expression whose first group that matches is the patient; None: the
+            public set's.
+
+    Returns:
+        The compiled pattern.
+
+    Raises:
+        IngestError: it is no regular expression with a group.
     """
     if pattern is None:
         return _PUBLIC_SET
@@ -32,26 +40,64 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str]:
 
 
 def from_name(path: str, pattern: re.Pattern[str]) -> str | None:
-    """The patient by the file's name, or None where the pattern is not at its start."""
+    """Reads the patient from a file's name.
+
+    Args:
+        path: the file's; only its name counts.
+        pattern: from `compile_pattern`; must match at the name's start.
+
+    Returns:
+        The patient, or None where the pattern does not match.
+
+    >>> from_name("test/NORMAL/IM-0115-0001.jpeg", compile_pattern(None))
+    'IM-0115'
+    """
     match = pattern.match(PurePosixPath(path).name)
     return next((group for group in match.groups() if group), None) if match else None
 
 
 def group(patient: str, seed: int) -> str:
-    """Twenty hexadecimal digits that stand for a patient and put patients in an order by seed."""
+    """Hashes a patient, so that the hashes put patients in an order that depends on the seed.
+
+    Args:
+        patient: the patient's id.
+        seed: another one gives another order.
+
+    Returns:
+        20 hexadecimal digits.
+    """
     return hashlib.blake2b(
         patient.encode("utf-8", "replace"), digest_size=10, salt=_salt(seed)
     ).hexdigest()
 
 
 def pseudonym(patient: str, salt: bytes) -> str:
-    """A patient's id as it may be written: without the salt nobody finds the id again."""
+    """Hides a patient's id: without the salt nobody finds the id again.
+
+    Args:
+        patient: the patient's id.
+        salt: at most 64 bytes, secret.
+
+    Returns:
+        `patient-` and 20 hexadecimal digits.
+    """
     digest = hashlib.blake2b(patient.encode("utf-8", "replace"), digest_size=10, key=salt)
     return f"patient-{digest.hexdigest()}"
 
 
 def etiology(path: str, label: int | None) -> str:
-    """`normal` for label 0; else bacteria, virus or unknown by the file's name."""
+    """Reads the etiology from a file's name.
+
+    Args:
+        path: the file's; only its name counts.
+        label: 0, 1 or None.
+
+    Returns:
+        `normal` for label 0, else `bacteria`, `virus` or `unknown`.
+
+    >>> etiology("train/PNEUMONIA/person100_bacteria_475.jpeg", 1)
+    'bacteria'
+    """
     if label == 0:
         return "normal"
     name = PurePosixPath(path).name.lower()

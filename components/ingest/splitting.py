@@ -1,4 +1,4 @@
-"""Which patients go where: by patient, stratified by class, the same for every order of files."""
+"""Splits films by patient, stratified by class; the order of the files does not matter."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,17 @@ from components.ingest.listing import Entry
 
 
 def assign(films: Iterable[tuple[str, int]], shares: Mapping[str, float]) -> dict[str, str]:
-    """Each patient's split: the shares' own splits first, train for all the others.
+    """Assigns each patient to a split.
 
-    films: group (patients.group) and label of each film. A patient counts to the greatest of his
-    labels. In each class a share is of the class's films, at least one film, as near as whole
-    patients come to it.
+    A patient counts to the class of his greatest label. Each class gives each split its share of
+    the class's films, as near as whole patients come to it, but at least one patient.
+
+    Args:
+        films: group (`patients.group`) and label, 0 or 1, of each film.
+        shares: in (0,1), by split; what they leave goes to train.
+
+    Returns:
+        The split of each group.
     """
     sizes: dict[str, int] = defaultdict(int)
     strata: dict[str, int] = defaultdict(int)
@@ -32,7 +38,18 @@ def assign(films: Iterable[tuple[str, int]], shares: Mapping[str, float]) -> dic
 
 
 def take(sizes: Mapping[str, int], wanted: int) -> list[str]:
-    """Whole patients, in the order of their groups, that bring the films nearer to `wanted`."""
+    """Takes, in the order of their groups, the patients that bring the films nearer to `wanted`.
+
+    Args:
+        sizes: the number of films of each group.
+        wanted: the number of films to come near to.
+
+    Returns:
+        The groups; the smallest one alone where each has too many films.
+
+    >>> take({"a": 3, "b": 1, "c": 2}, 4)
+    ['a', 'b']
+    """
     taken: list[str] = []
     count = 0
     for group in sorted(sizes):
@@ -45,10 +62,22 @@ def take(sizes: Mapping[str, int], wanted: int) -> list[str]:
 def limit(
     entries: Sequence[Entry], per_class: int, patient_pattern: str | None, seed: int
 ) -> list[Entry]:
-    """The entries of as many whole patients as bring each class to `per_class` files.
+    """Keeps as many whole patients as bring each class to `per_class` files.
 
-    The official test split stays whole, and so does what has no label. Before any file is opened
-    only names and manifest tell the patient: a DICOM that they do not place stands for itself.
+    The official test split stays whole, and so does what has no label. Before any file is opened,
+    only names and manifest tell the patient: a file that they do not place counts as a patient.
+
+    Args:
+        entries: the whole data set.
+        per_class: the number of files to come near to in each class.
+        patient_pattern: as `patients.compile_pattern` takes it.
+        seed: of the order in which patients are taken.
+
+    Returns:
+        The entries kept, in their order.
+
+    Raises:
+        IngestError: the pattern is no regular expression with a group.
     """
     pattern = patients.compile_pattern(patient_pattern)
 

@@ -1,4 +1,4 @@
-"""Lists of files to work on, kept on disk so that Beam moves only their names."""
+"""Keeps lists of files to work on on disk, so that Beam moves only the lists' names."""
 
 import dataclasses
 import json
@@ -24,9 +24,14 @@ class WorkList:
 
 
 def write(prefix: str, items: Iterable[Any]) -> list[WorkList]:
-    """Writes dataclasses to lists of at most FILES_PER_LIST items; without items, to an empty one.
+    """Writes dataclasses to lists of at most FILES_PER_LIST items.
 
-    The lists' paths begin with `prefix`.
+    Args:
+        prefix: what the lists' paths begin with.
+        items: dataclasses of JSON values.
+
+    Returns:
+        The lists in their order; one empty list where there are no items.
     """
     stream = iter(items)
     ends: list[int] = []
@@ -37,7 +42,12 @@ def write(prefix: str, items: Iterable[Any]) -> list[WorkList]:
 
 
 def write_one(path: str, items: Iterable[Any]) -> None:
-    """Writes dataclasses as JSON lines; the file is there whole or not at all."""
+    """Writes dataclasses as JSON lines, whole or not at all.
+
+    Args:
+        path: the file to write or replace.
+        items: dataclasses of JSON values.
+    """
     part = unfinished(path)
     with fileio.open(part, "w") as file:
         file.write("".join(json.dumps(dataclasses.asdict(item)) + "\n" for item in items))
@@ -45,15 +55,24 @@ def write_one(path: str, items: Iterable[Any]) -> None:
 
 
 def unfinished(path: str) -> str:
-    """Where to write what becomes `path`: a name of its own for each who tries.
+    """Names a new file beside `path`, to be renamed to it when it is whole.
 
-    A runner that gave a worker up repeats its work elsewhere, while the first may still be writing.
+    Each call gives another name: a runner that gave a worker up repeats its work elsewhere, while
+    the first worker may still be writing.
     """
     return f"{path}.{uuid.uuid4().hex}.part"
 
 
 def read(path: str, kind: type[T]) -> Iterator[T]:
-    """Streams the dataclasses that `write_one` wrote."""
+    """Streams the dataclasses that `write_one` wrote.
+
+    Args:
+        path: the file.
+        kind: the dataclass to make of each line.
+
+    Yields:
+        The dataclasses in the order written.
+    """
     with fileio.open(path) as file:
         for line in file:
             yield kind(**json.loads(line))

@@ -1,4 +1,4 @@
-"""The report's plots."""
+"""Draws the report's plots as inline SVG."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _BINS = 40
 
 
 def roc(results: Results) -> Markup:
-    """Sensitivity over the false-positive rate, the operating point with its intervals."""
+    """Draws sensitivity over the false-positive rate, the operating point with its intervals."""
     overall = results.candidate.overall
     plot = Plot(
         f"ROC curve, area {overall.auc.value:.4f}",
@@ -24,8 +24,8 @@ def roc(results: Results) -> Markup:
         unit_axis("sensitivity: sick films found"),
     )
     plot.line([(0, 0), (1, 1)], "chance")
-    for measured, css in _models(results):
-        plot.line(_roc_points(measured.curves), css)
+    for model, css in _models(results):
+        plot.line(_roc_points(model.curves), css)
     plot.live("roc", "dot")
     plot.cross(
         (1 - overall.specificity.value, overall.recall.value),
@@ -37,7 +37,7 @@ def roc(results: Results) -> Markup:
 
 
 def precision_recall(results: Results) -> Markup:
-    """Precision over sensitivity, the operating point with its intervals."""
+    """Draws precision over sensitivity, the operating point with its intervals."""
     overall = results.candidate.overall
     area = next(figure for figure in overall.others if figure.name == "pr_auc")
     plot = Plot(
@@ -48,8 +48,8 @@ def precision_recall(results: Results) -> Markup:
     counts = overall.counts
     share = counts.positives / (counts.positives + counts.negatives)
     plot.line([(0, share), (1, share)], "chance")
-    for measured, css in _models(results):
-        turns = measured.curves.turns()
+    for model, css in _models(results):
+        turns = model.curves.turns()
         plot.line([(point.sensitivity, point.precision) for point in turns], css)
     plot.live("pr", "dot")
     plot.cross(
@@ -62,7 +62,7 @@ def precision_recall(results: Results) -> Markup:
 
 
 def distribution(curves: Curves) -> Markup:
-    """How many healthy (up) and sick films (down) have which probability."""
+    """Draws how many healthy (up) and sick films (down) have which probability."""
     bins = curves.histogram(_BINS)
     most = max((max(healthy, sick) for _, _, healthy, sick in bins), default=1) or 1
     plot = Plot(
@@ -78,7 +78,7 @@ def distribution(curves: Curves) -> Markup:
 
 
 def calibration(curves: Curves) -> Markup:
-    """Observed over predicted share of sick films, in ten buckets with their intervals."""
+    """Draws the observed over the predicted share of sick films, in ten buckets with intervals."""
     plot = Plot(
         f"Calibration in ten buckets, expected calibration error {curves.ece:.4f}",
         unit_axis("mean predicted probability"),
@@ -95,7 +95,16 @@ def calibration(curves: Curves) -> Markup:
 
 
 def robustness(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, Any]) -> Markup:
-    """Sensitivity, specificity and AUC of one corruption by its strength, 0 to 5."""
+    """Draws sensitivity, specificity and AUC of one corruption by its strength, 0 to 5.
+
+    Args:
+        rows: the corruption's results: `corruption` (its name), `strength` from 1 up, and
+            `sensitivity`, `specificity` and `auc`, each in [0,1].
+        clean: the same three figures of the films as they are.
+
+    Returns:
+        The plot as SVG.
+    """
     plot = Plot(
         f"Robustness to {rows[0]['corruption']}",
         Axis("", 0, STRENGTHS, tuple((float(n), str(n)) for n in range(STRENGTHS + 1))),
@@ -109,7 +118,7 @@ def robustness(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, Any]) -> M
 
 
 def faithfulness(curve: Mapping[str, Sequence[float]]) -> Markup:
-    """Mean probability as places are taken away or put back."""
+    """Draws the mean probability as the hottest places are taken away or put back."""
     plot = Plot(
         "Deletion and insertion of the hottest places",
         unit_axis("share of the film changed, hottest first"),
@@ -121,7 +130,15 @@ def faithfulness(curve: Mapping[str, Sequence[float]]) -> Markup:
 
 
 def losses(epochs: Sequence[Mapping[str, Any]], best: int) -> Markup:
-    """Cross-entropy by epoch."""
+    """Draws the cross-entropy by epoch.
+
+    Args:
+        epochs: each with `number` from 1 up, `loss` and `val_loss`.
+        best: the number of the epoch whose weights were kept.
+
+    Returns:
+        The plot as SVG.
+    """
     series = {key: [(e["number"], e[key]) for e in epochs] for key in ("loss", "val_loss")}
     plot = Plot(
         "Cross-entropy by epoch",
@@ -136,7 +153,15 @@ def losses(epochs: Sequence[Mapping[str, Any]], best: int) -> Markup:
 
 
 def areas(epochs: Sequence[Mapping[str, Any]], best: int) -> Markup:
-    """Validation AUC by epoch."""
+    """Draws the validation AUC by epoch.
+
+    Args:
+        epochs: each with `number` from 1 up and `val_auc` in [0,1].
+        best: the number of the epoch whose weights were kept.
+
+    Returns:
+        The plot as SVG.
+    """
     points = [(epoch["number"], epoch["val_auc"]) for epoch in epochs]
     plot = Plot(
         "Validation AUC by epoch",
@@ -150,7 +175,7 @@ def areas(epochs: Sequence[Mapping[str, Any]], best: int) -> Markup:
 
 
 def _models(results: Results) -> list[tuple[Measured, str]]:
-    """The baseline first, so that the candidate lies over it."""
+    """Lists the baseline first, so that the candidate lies over it."""
     before = [(results.baseline, "baseline")] if results.baseline else []
     return [*before, (results.candidate, "model")]
 

@@ -1,4 +1,4 @@
-"""Writes a run's report for people, blessed or refused."""
+"""Writes a run's report for people, whether the model was blessed or refused."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def Reporter(  # noqa: N802 - the step's name
         stress_test: StressTest's.
         report: the page; its custom property `warnings` holds what people should know, by lines.
         config: the run's configuration as JSON.
-        data_version: changes when the X-rays do.
+        data_version: the data set's fingerprint; changes when the X-rays do.
         code_version: fingerprint of the sources; part of the cache key.
     """
     warnings = page.write(

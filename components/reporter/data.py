@@ -1,4 +1,4 @@
-"""What went into a run, as the report shows it: the ingest ledger, the splits, statistics."""
+"""Reads what the report shows of a run's data: ingest ledger, warnings and statistics."""
 
 import csv
 import json
@@ -23,11 +23,15 @@ _SIZES = (names.WIDTH, names.HEIGHT)
 
 @dataclass(frozen=True)
 class Data:
-    """What the data summary is drawn from.
+    """What the report shows of the data.
 
-    rejects, duplicates: the first rows of the ledger's tables. warnings: the data checks'.
-    sizes: per split and side: least, median, largest, in pixels. values: per split and slice key,
-    the most frequent values with their films.
+    Attributes:
+        ledger: what became of each file.
+        rejects: the first rows of the ledger's table of rejects.
+        duplicates: the first rows of the ledger's table of duplicates.
+        warnings: the data gate's.
+        sizes: by split and side: least, median and largest, in pixels.
+        values: by split and slice key: the most frequent values, with their number of films.
     """
 
     ledger: ingest.Report
@@ -39,7 +43,16 @@ class Data:
 
 
 def read(ingest_report: Path, data_summary: Path, statistics: Artifact) -> Data:
-    """Reads the ingest report's and the data gate's folders, and StatisticsGen's artifact."""
+    """Reads what earlier steps wrote of the data.
+
+    Args:
+        ingest_report: XrayExampleGen's folder.
+        data_summary: DataGate's folder.
+        statistics: StatisticsGen's artifact.
+
+    Returns:
+        What the report shows of them.
+    """
     by_split = {
         split: _features(statistics, split)
         for split in artifact_utils.decode_split_names(statistics.split_names)

@@ -1,4 +1,4 @@
-"""Which test films the report shows: missed, called sick though healthy, and close to the cut."""
+"""Chooses the test films that the report shows: missed, false alarms and borderline."""
 
 import io
 import math
@@ -20,7 +20,17 @@ _SIDE = 320  # pixels; the longer one of a picture
 
 @dataclass(frozen=True)
 class Film:
-    """A test film and what the model says of it; `position` among the split's records."""
+    """A test film and what the model says of it.
+
+    Attributes:
+        position: among the split's records, from 0.
+        name: the file's.
+        patient: the patient's pseudonym.
+        etiology: one of listing.ETIOLOGIES.
+        label: 0 or 1.
+        probability: of pneumonia, in [0,1].
+        threshold: the model's, in [0,1].
+    """
 
     position: int
     name: str
@@ -52,7 +62,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Some films of one kind, the most telling first; `total` of them there are."""
+    """Some films of one kind, the most telling first.
+
+    Attributes:
+        title: the kind's name.
+        text: what the kind is and how its films are sorted.
+        total: how many films of the kind there are; None where every film could be one.
+        pictures: those that are shown.
+    """
 
     title: str
     text: str
@@ -61,19 +78,28 @@ class Gallery:
 
 
 def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
-    """Asks a loaded SavedModel of each film of a split; `total` is for the progress bar."""
+    """Asks a model for its answer to each film of a split.
+
+    Args:
+        model: a loaded SavedModel with the signature `serving_default`.
+        split: raw examples.
+        total: the split's number of films, for the progress line.
+
+    Returns:
+        The films in the split's order.
+    """
     films: list[Film] = []
     with bar("asking the model", total) as progress:
         for records in batches(split.records()):
             answer = model.signatures[names.SERVING_DEFAULT](tf.constant(records))
-            given = parsed(records)
+            examples = parsed(records)
             films += [
                 Film(
                     position=len(films) + offset,
-                    name=given[names.FILENAME][offset],
-                    patient=given[names.PATIENT_ID][offset],
-                    etiology=given[names.ETIOLOGY][offset],
-                    label=int(given[names.LABEL][offset]),
+                    name=examples[names.FILENAME][offset],
+                    patient=examples[names.PATIENT_ID][offset],
+                    etiology=examples[names.ETIOLOGY][offset],
+                    label=int(examples[names.LABEL][offset]),
                     probability=float(answer[names.PROBABILITY][offset]),
                     threshold=float(answer[names.THRESHOLD][offset]),
                 )
@@ -84,7 +110,17 @@ def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
 
 
 def galleries(model: tf.Module, split: Split, films: Sequence[Film], count: int) -> list[Gallery]:
-    """Chooses up to `count` films of each kind and asks for their heat maps."""
+    """Chooses films of each kind and asks for their heat maps.
+
+    Args:
+        model: a loaded SavedModel with the signature `cam`.
+        split: raw examples.
+        films: what `ask` returned for the same model and split.
+        count: the most films of each kind.
+
+    Returns:
+        The missed, the false alarms, and the borderline films, which repeat none of those shown.
+    """
     missed = sorted(
         (film for film in films if film.label and not film.called),
         key=lambda film: film.probability,

@@ -1,4 +1,4 @@
-"""Line plots as inline SVG, coloured by the page's own style so that they follow dark and print."""
+"""Draws plots as inline SVG; the page's style colours them, so they follow dark mode and print."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,14 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 50
 
 @dataclass(frozen=True)
 class Axis:
-    """A scale with its label; ticks: values and their texts."""
+    """A scale with its label.
+
+    Attributes:
+        label: what stands beside it.
+        low: the value at its start.
+        high: the value at its end.
+        ticks: values and their texts.
+    """
 
     label: str
     low: float
@@ -22,23 +29,43 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
     def at(self, value: float, start: float, end: float) -> float:
-        """Where a value lies between two pixels; outside values lie at the ends."""
+        """Places a value between two pixels; values beyond the scale lie at its ends.
+
+        Args:
+            value: the value.
+            start: the pixel of `low`.
+            end: the pixel of `high`.
+
+        Returns:
+            The pixel, not rounded.
+
+        >>> unit_axis("share").at(0.25, 100, 200)
+        125.0
+        """
         span = self.high - self.low or 1.0
         share = min(max((value - self.low) / span, 0.0), 1.0)
         return start + share * (end - start)
 
     def absolute(self) -> "Axis":
-        """The same without signs, for what is drawn to both sides of 0."""
+        """Drops the ticks' signs, for what is drawn to both sides of 0."""
         return replace(self, ticks=tuple((value, text.lstrip("-")) for value, text in self.ticks))
 
 
 def unit_axis(label: str) -> Axis:
-    """From 0 to 1."""
+    """Makes an axis from 0 to 1."""
     return Axis(label, 0, 1, tuple((tick / 5, f"{tick / 5:.1f}") for tick in range(6)))
 
 
 def range_axis(label: str, values: Sequence[float]) -> Axis:
-    """Over all finite values, widened to round ticks; from 0 to 1 where there are none."""
+    """Makes an axis over all finite values, widened to round ticks.
+
+    Args:
+        label: what stands beside it.
+        values: what it must hold.
+
+    Returns:
+        The axis, with about five ticks; from 0 to 1 without a finite value.
+    """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     rough = (high - low) / 4 or abs(high) / 4 or 1.0
@@ -51,21 +78,42 @@ def range_axis(label: str, values: Sequence[float]) -> Axis:
 
 
 def count_axis(label: str, last: int) -> Axis:
-    """Whole numbers from 1 to `last`, at most ten of them named."""
+    """Makes an axis of whole numbers.
+
+    Args:
+        label: what stands beside it.
+        last: the largest number; the first is 1.
+
+    Returns:
+        The axis, half a number longer at either end, with at most ten ticks.
+    """
     step = max(1, math.ceil(last / 10))
     ticks = tuple((float(tick), str(tick)) for tick in range(1, last + 1, step))
     return Axis(label, 0.5, last + 0.5, ticks)
 
 
 class Plot:
-    """Collects marks; `svg` joins them. `css` names the classes that colour a mark."""
+    """Collects marks; `svg` joins them.
+
+    Args:
+        title: what a screen reader says.
+        x: the axis to the right.
+        y: the axis upwards.
+        height: of the drawing, in pixels.
+    """
 
     def __init__(self, title: str, x: Axis, y: Axis, height: int = _HEIGHT) -> None:
         self._title, self._x, self._y, self._height = title, x, y, height
         self._marks: list[str] = []
 
     def line(self, points: Sequence[tuple[float, float]], css: str, *, dots: bool = False) -> None:
-        """A polyline, with a dot at each point where asked."""
+        """Adds a polyline.
+
+        Args:
+            points: x and y of each; points with nan are left out.
+            css: the classes that colour it.
+            dots: whether each point gets a dot.
+        """
         pixels = [self._pixel(*point) for point in points if not any(map(math.isnan, point))]
         path = " ".join(f"{left:.1f},{top:.1f}" for left, top in pixels)
         self._marks.append(f'<polyline class="line {css}" points="{path}"/>')
@@ -82,7 +130,14 @@ class Plot:
         across: Interval | None = None,
         along: Interval | None = None,
     ) -> None:
-        """A point with an interval of x (`across`) and of y (`along`); none where it is unknown."""
+        """Adds a point with its intervals; nothing where the point has a nan.
+
+        Args:
+            point: x and y.
+            css: the classes that colour it.
+            across: the interval of x, if known.
+            along: the interval of y, if known.
+        """
         if any(map(math.isnan, point)):
             return
         ends = []
@@ -100,7 +155,12 @@ class Plot:
         self._marks.append(f'<circle class="dot {css}" cx="{left:.1f}" cy="{top:.1f}" r="5"/>')
 
     def bars(self, bars: Sequence[tuple[float, float, float, float]], css: str) -> None:
-        """Rectangles: low and high x, low and high y."""
+        """Adds rectangles.
+
+        Args:
+            bars: low x, high x, low y and high y of each.
+            css: the classes that colour them.
+        """
         for low, high, bottom, top in bars:
             left, upper = self._pixel(low, top)
             right, lower = self._pixel(high, bottom)
@@ -111,7 +171,12 @@ class Plot:
                 )
 
     def vertical(self, value: float, css: str) -> None:
-        """A line from bottom to top."""
+        """Adds a line from bottom to top.
+
+        Args:
+            value: its x.
+            css: the classes that colour it.
+        """
         left = self._pixel(value, self._y.low)[0]
         self._marks.append(
             f'<line class="line {css}" x1="{left:.1f}" y1="{_TOP}" '
@@ -119,7 +184,12 @@ class Plot:
         )
 
     def live(self, name: str, shape: str) -> None:
-        """A mark that the page's script moves: a `dot`, or a `rule` from bottom to top."""
+        """Adds a mark that the page's script moves.
+
+        Args:
+            name: what the script finds it by.
+            shape: `dot`, or `rule` for a line from bottom to top.
+        """
         left, top = self._pixel(self._x.low, self._y.low)
         if shape == "dot":
             mark = f'<circle data-live="{name}" class="live" cx="{left}" cy="{top}" r="6"/>'
@@ -131,7 +201,7 @@ class Plot:
         self._marks.append(mark)
 
     def svg(self) -> Markup:
-        """The drawing; the title is what a screen reader says."""
+        """Joins the marks and draws the axes."""
         bottom, right = self._height - _BOTTOM, _WIDTH - _RIGHT
         parts = []
         for value, text in self._x.ticks:

@@ -1,4 +1,4 @@
-"""Lets a candidate pass only where a model server answers with it as it was evaluated."""
+"""Blesses a candidate only if a model server gives the answers that were evaluated."""
 
 import json
 from dataclasses import asdict
@@ -26,7 +26,7 @@ def ServingCheck(  # noqa: N802 - the step's name
     split: Parameter[str] = names.TEST,
     count: Parameter[int] = 8,
 ) -> None:
-    """Serves the candidate with the first examples of a split and blesses what agrees.
+    """Serves the candidate, asks it of a split's first examples, and blesses it if all agree.
 
     Args:
         model: the candidate.
@@ -34,7 +34,7 @@ def ServingCheck(  # noqa: N802 - the step's name
         infra_blessing: for AtomicPusher: custom property `blessed`, 1 or 0; the folder holds
             serving_check.json (`trial.TrialFindings`) and server.log.
         code_version: fingerprint of the sources, the server's included; part of the cache key.
-        split: the split to ask of.
+        split: where the films come from.
         count: how many films to ask.
     """
     folder = Path(infra_blessing.uri)

@@ -1,4 +1,4 @@
-"""A model server of its own for one SavedModel, for as long as somebody tries it."""
+"""Runs a model server for one SavedModel while it is tried."""
 
 import contextlib
 import os
@@ -28,11 +28,21 @@ class ModelServerError(RuntimeError):
 
 @contextlib.contextmanager
 def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterator[Methods]:
-    """Starts `python -m serving` on a SavedModel; yields its gRPC API, under MODEL_NAME.
+    """Starts `python -m serving` on a SavedModel and waits until it serves.
 
     The server listens on a socket in a folder of its own, so no port can be taken or overheard. It
-    is stopped in any event, and what it said is in the file `log`. Raises ModelServerError where
-    the model is not being served after `ready_seconds`.
+    is stopped in any event.
+
+    Args:
+        saved_model: the SavedModel's folder.
+        log: file for what the server prints.
+        ready_seconds: how long it may take to load the model.
+
+    Yields:
+        The server's gRPC API, which calls the model MODEL_NAME.
+
+    Raises:
+        ModelServerError: the server ended, or does not serve the model in time.
     """
     with _socket_folder() as scratch, log.open("wb") as output:
         socket = Path(scratch, "grpc.sock")
@@ -52,7 +62,7 @@ def serving(saved_model: Path, log: Path, ready_seconds: float = 600) -> Iterato
 
 
 def _socket_folder() -> tempfile.TemporaryDirectory[str]:
-    """In TMPDIR, or where that is too deep in /tmp: a socket's path has 107 bytes (unix(7))."""
+    """Makes it in TMPDIR, or in /tmp if that is deep: a socket's path has 107 bytes (unix(7))."""
     deep = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TMPDIR
     return tempfile.TemporaryDirectory(prefix="serving-", dir="/tmp" if deep else None)
 
@@ -80,8 +90,8 @@ def _wait_until_ready(
     while time.monotonic() < deadline:
         if process.poll() is not None:
             lines = log.read_text("utf-8", "replace").strip().splitlines()
-            said = lines[-1] if lines else "nothing"
-            raise ModelServerError(f"the server ended at once ({process.returncode}): {said}")
+            last_line = lines[-1] if lines else "nothing"
+            raise ModelServerError(f"the server ended at once ({process.returncode}): {last_line}")
         status = _status(methods)
         if status and STATES.get(status.state) == "AVAILABLE":
             return
@@ -92,7 +102,7 @@ def _wait_until_ready(
 
 
 def _status(methods: Methods) -> Any:
-    """The state of the only version; None while nobody answers."""
+    """Asks for the only version's state; None while nobody answers."""
     request = protos.GetModelStatusRequest()
     request.model_spec.name = MODEL_NAME
     try:

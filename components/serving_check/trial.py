@@ -1,4 +1,4 @@
-"""Tries a model in a server, and compares its answers with the evaluated ones."""
+"""Tries a model in a server and compares its answers with the evaluated ones."""
 
 import statistics
 import time
@@ -28,8 +28,14 @@ Outputs = dict[str, np.ndarray]
 class TrialFindings:
     """What came of the trial.
 
-    summary: one line for the gate's table. faults: all that was wrong. largest_difference: between
-    a served and an evaluated probability. latency_ms: the median of single requests, by signature.
+    Attributes:
+        ok: whether the model may be served.
+        summary: one line for the gate's table.
+        faults: all that was wrong.
+        examples: how many films were asked.
+        largest_difference: between a served and an evaluated probability.
+        latency_ms: the median of single requests in milliseconds, by signature.
+        startup_seconds: until the model was served.
     """
 
     ok: bool
@@ -44,8 +50,15 @@ class TrialFindings:
 def check(saved_model: Path, examples: Sequence[bytes], log: Path) -> TrialFindings:
     """Serves the SavedModel, asks all three signatures, and compares with a direct call of it.
 
-    examples: serialized tf.Examples with `image/encoded`. The server replays the model's warm-up
-    requests before it is ready. log: file for what the server says.
+    The server replays the model's warm-up requests before it is ready.
+
+    Args:
+        saved_model: the SavedModel's folder.
+        examples: serialized tf.Examples with `image/encoded`.
+        log: file for what the server prints.
+
+    Returns:
+        What was found; faults of model or server are in it and raise nothing.
     """
     try:
         expected = _call_directly(saved_model, examples)
@@ -98,14 +111,14 @@ class _Answer:
 
 
 def _call_directly(saved_model: Path, examples: Sequence[bytes]) -> Outputs:
-    """What TFMA evaluated: `serving_default` of the SavedModel itself."""
+    """Calls what TFMA evaluated: `serving_default` of the SavedModel itself."""
     signature = tf.saved_model.load(str(saved_model)).signatures[names.SERVING_DEFAULT]
     outputs = signature(**{names.EXAMPLES: tf.constant(list(examples))})
     return {name: outputs[name].numpy() for name in _DECISION}
 
 
 def _ask(methods: Methods, examples: Sequence[bytes]) -> Iterator[_Answer]:
-    """All examples at once by `serving_default`, then each image alone by the other two."""
+    """Asks all examples at once by `serving_default`, then each image alone by the other two."""
     every = slice(0, len(examples))
     yield _predict(methods, names.SERVING_DEFAULT, names.EXAMPLES, examples, every)
     images = [
@@ -133,7 +146,7 @@ def _predict(
 
 
 def _faults(answer: _Answer, expected: Outputs) -> Iterator[str]:
-    """Where an answer is not what was evaluated, or not what the contract says."""
+    """Says where an answer is not what was evaluated, or not what the contract says."""
     outputs, rows = answer.outputs, len(expected[names.PROBABILITY])
     missing = [name for name in _DECISION if name not in outputs or outputs[name].shape != (rows,)]
     if missing:

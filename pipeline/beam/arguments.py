@@ -1,4 +1,4 @@
-"""Where Beam runs, as Beam's own arguments."""
+"""Turns the settings of where Beam runs into Beam's own arguments."""
 
 from pipeline.config import BeamConfig
 
@@ -8,7 +8,7 @@ _FLINK = "pipeline.beam.flink.runner.FlinkRunner"
 
 
 def beam_args(config: BeamConfig) -> list[str]:
-    """Beam's command-line arguments for the configured runner; the user's own come last."""
+    """Lists Beam's command-line arguments for the configured runner; the user's own come last."""
     # Named, though no image is used: otherwise TFX packs its own sources for every step, 7 s each.
     return [*_runner(config), "--sdk_container_image=none", *config.args]
 

@@ -1,4 +1,4 @@
-"""One of Beam's worker processes, as a worker pool or a Flink task manager starts it.
+"""Runs one of Beam's worker processes; a worker pool or a Flink task manager starts it.
 
 Beam's own executable for this ships in its container images only.
 """
@@ -24,7 +24,7 @@ PRELOADED = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Works for the runner at `--control_endpoint` until that hangs up.
+    """Works for the runner at `--control_endpoint` until the runner hangs up.
 
     Beam's container contract names more endpoints; what they give (packages, a log) is here
     already: the worker runs in the project's own environment and logs to standard error.
@@ -39,7 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def work(control_endpoint: str, worker_id: str) -> None:
-    """Works, in a process that has imported tfx, until the runner hangs up."""
+    """Works until the runner hangs up; the process must have imported tfx.
+
+    Args:
+        control_endpoint: the runner's, as host:port.
+        worker_id: by which the runner knows this worker.
+    """
     logging.basicConfig(level=logging.INFO)
     try:
         sdk_worker.SdkHarness(control_endpoint, worker_id=worker_id).run()

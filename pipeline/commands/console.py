@@ -1,4 +1,4 @@
-"""What the commands share: arguments, one-line complaints, a line per step, a quiet TensorFlow."""
+"""Shared by the commands: arguments, one-line complaints, a line per step, a quiet TensorFlow."""
 
 import argparse
 import logging
@@ -46,7 +46,16 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def complain(command: str, problem: object, code: int) -> int:
-    """Says in one line on standard error what is wrong; returns the exit code."""
+    """Says in one line on standard error what is wrong.
+
+    Args:
+        command: the command's name, such as `run`.
+        problem: an error, or a sentence that names file, field and remedy.
+        code: the exit code.
+
+    Returns:
+        The exit code.
+    """
     print(f"pneumonia {command}: {problem}", file=sys.stderr)
     return code
 
@@ -79,9 +88,14 @@ def _step(record: logging.LogRecord) -> str:
 
 @contextmanager
 def reported(console: Console, log: Path) -> Iterator[None]:
-    """Shows each step on the console; all other messages and warnings go to `log`.
+    """Shows each step on the console; all other messages and warnings go to a file.
 
-    So does what compiled libraries print: they know only the file descriptor.
+    What compiled libraries print goes there too: they write to standard error's descriptor, not to
+    sys.stderr.
+
+    Args:
+        console: for the steps.
+        log: the file; messages are added to what it holds.
     """
     root = logging.getLogger()
     former, level = list(root.handlers), root.level
@@ -106,7 +120,7 @@ def reported(console: Console, log: Path) -> Iterator[None]:
 
 @contextmanager
 def _compiled_code_writes_to(log: Path) -> Iterator[None]:
-    """Points standard error's descriptor to a file; Python's own messages go where they went."""
+    """Points standard error's descriptor to a file; sys.stderr still writes where it did before."""
     python = sys.stderr
     with standard_error_goes_to(log) as before:
         if python is sys.__stderr__:
@@ -121,23 +135,23 @@ def _compiled_code_writes_to(log: Path) -> Iterator[None]:
 
 @contextmanager
 def standard_error_goes_to(path: Path) -> Iterator[int]:
-    """Points standard error's descriptor to a file; gives the descriptor of where it led before."""
+    """Points standard error's descriptor to a file; yields a descriptor of where it led before."""
     sys.stderr.flush()
-    kept = os.dup(_STDERR)
+    before = os.dup(_STDERR)
     with path.open("ab") as file:
         os.dup2(file.fileno(), _STDERR)
     try:
-        yield kept
+        yield before
     finally:
         sys.stderr.flush()
-        os.dup2(kept, _STDERR)
-        os.close(kept)
+        os.dup2(before, _STDERR)
+        os.close(before)
 
 
 def start_tensorflow() -> None:
-    """Imports TensorFlow and lets it look for GPUs; what is printed meanwhile is lost.
+    """Imports TensorFlow and lets it look for GPUs; drops what is printed meanwhile.
 
-    TF_CPP_MIN_LOG_LEVEL does not help: TensorFlow 2.21 says these lines before it reads it.
+    TF_CPP_MIN_LOG_LEVEL does not help: TensorFlow 2.21 prints these lines before it reads it.
     """
     with standard_error_goes_to(Path(os.devnull)):
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""`pneumonia pack`: writes what training changed of a served version, small enough to publish."""
+"""`pneumonia pack`: writes what training changed in a served version, small enough to publish."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.runs.folder import find
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the command's arguments."""
     add_run(parser)
     parser.add_argument(
         "--to",

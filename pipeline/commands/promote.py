@@ -10,7 +10,7 @@ from pipeline.runs.folder import find
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the command's arguments."""
     parser.add_argument("--version", type=int, required=True, help="the version to serve")
     add_where(parser)
 

@@ -1,4 +1,4 @@
-"""`pneumonia report`: the verdict of a finished run, again, and where its report lies."""
+"""`pneumonia report`: prints a finished run's verdict again, and where its report lies."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from pipeline.runs.folder import find
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the command's arguments."""
     add_run(parser)
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 

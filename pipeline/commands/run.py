@@ -1,4 +1,4 @@
-"""`pneumonia run`: from a folder of X-rays to a pushed model, or a refusal with its reasons."""
+"""`pneumonia run`: turns a folder of X-rays into a pushed model, or says why it is refused."""
 
 import argparse
 import logging
@@ -19,7 +19,7 @@ from pipeline.runs.folder import PRETRAINED, RUNS, RunFolder, RunFolderError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the command's arguments."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the X-rays")
     parser.add_argument("--config", type=Path, help="YAML file; without it the defaults hold")
     add_settings(parser)
@@ -43,14 +43,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def missing(data: Path) -> str | None:
-    """What is wrong with `--data` where it is no folder."""
+    """Says what is wrong with `--data` where it is no folder; else None."""
     if os.path.isdir(data):  # noqa: PTH112 - Path.is_dir raises for names too long
         return None
     return f"--data {data}: no such folder"
 
 
 def _fault(config: configuration.Config, data: Path) -> str | None:
-    """What on this machine does not fit the arguments, or None."""
+    """Says what on this machine does not fit the arguments; else None."""
     if fault := missing(data):
         return fault
     if config.name == PRETRAINED:
@@ -76,9 +76,18 @@ def carry_out(
     work: Callable[[], None],
     show_more: Callable[[Console], None] = lambda _: None,
 ) -> int:
-    """Runs a pipeline's `work` under the folder's lock and says what came of it.
+    """Runs a pipeline and prints ledger, verdict and where the report lies.
 
-    show_more: prints between the ingest ledger and the verdict. Returns the exit code.
+    Call it under the folder's lock. It catches what the pipeline raises, and says why in one line.
+
+    Args:
+        folder: where the run keeps its things.
+        data: the X-rays' folder, to be named.
+        work: runs the pipeline.
+        show_more: prints between the ingest ledger and the verdict.
+
+    Returns:
+        The exit code: DONE for a blessed model, REFUSED for a refused one, else FAILED.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     console = Console()
@@ -110,7 +119,7 @@ def carry_out(
 
 
 def _show_ledger(folder: RunFolder, console: Console) -> None:
-    """Prints what became of each file, and keeps the report where people look for it."""
+    """Prints what became of the files, and copies the ingest report to the run's folder."""
     from components.ingest.report import read
     from pipeline.commands.tables import ledger_table
     from pipeline.runs import lineage
@@ -122,7 +131,7 @@ def _show_ledger(folder: RunFolder, console: Console) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause's own words; Beam wraps them in its stage names."""
+    """Finds the innermost cause's own words; Beam wraps them in its stage names."""
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).split(" [while running ")[0].strip() or type(error).__name__

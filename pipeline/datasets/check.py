@@ -1,4 +1,4 @@
-"""Looks through a folder of X-rays for what would spoil a training, before anyone trains."""
+"""Checks a folder of X-rays for what would spoil a training, before anyone trains."""
 
 import io
 import os
@@ -41,11 +41,18 @@ _REASONS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Film:
-    """One readable film of a known class; values: in the order of PROPERTIES."""
+    """One readable film of a known class.
+
+    Attributes:
+        record: what ingest's inspection found.
+        fate: what ingest will make of it.
+        name: the file's, printable.
+        values: its measures, in the order of PROPERTIES.
+    """
 
     record: Record
     fate: Fate
-    name: str  # printable
+    name: str
     values: tuple[float, ...]
 
     @property
@@ -65,7 +72,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a person should know, in a sentence."""
+    """A sentence that a person should read, and how bad it is."""
 
     level: Level
     text: str
@@ -75,9 +82,15 @@ class Finding:
 class Check:
     """All that was found.
 
-    seen: the number of files; each is written, a duplicate or rejected. joint_auc: of all
-    properties together, NaN where films are too few. duplicates: groups of films with the same
-    bytes. near: pairs that look alike though their bytes differ.
+    Attributes:
+        folder: the files' paths start from it.
+        films: the readable films of a known class.
+        seen: the number of files; each is written, a duplicate or rejected.
+        rejects: the files that ingest will leave out.
+        comparisons: of the two classes, by the names of PROPERTIES.
+        joint_auc: of all properties together, in [0,1]; nan where films are too few.
+        duplicates: groups of films with the same bytes.
+        near: pairs that look alike though their bytes differ.
     """
 
     folder: Path
@@ -114,8 +127,11 @@ def check(base: Path, patient_pattern: str | None = None) -> Check:
     """Reads every file of the data set and compares what stands under the two classes.
 
     Args:
-        base: whatever ingest takes: a folder of classes, or one with a manifest.csv.
+        base: what ingest takes: a folder of classes, or one with a manifest.csv.
         patient_pattern: regular expression on names; group 1 is the patient.
+
+    Returns:
+        All that was found.
 
     Raises:
         IngestError: ingest would not take it, or no film of a class can be read.
@@ -123,25 +139,25 @@ def check(base: Path, patient_pattern: str | None = None) -> Check:
     folder = folder_of(base)
     config = DataConfig(patient_pattern=patient_pattern)
     inspector = Inspector(folder, config, seed=0, salt=secrets.token_bytes(16))
-    found = list(entries(base))
+    listed = list(entries(base))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = pool.map(lambda entry: _look(inspector, entry), found)
-        looked = list(progress.tracked(looks, "reading files", len(found)))
-    fates = decide([record for record, _ in looked], config)
-    decided = [(record, fate) for (record, _), fate in zip(looked, fates, strict=True)]
+        results = pool.map(lambda entry: _inspect(inspector, entry), listed)
+        inspected = list(progress.tracked(results, "reading files", len(listed)))
+    fates = decide([record for record, _ in inspected], config)
+    decided = [(record, fate) for (record, _), fate in zip(inspected, fates, strict=True)]
     films = [
         Film(record, fate, _printable(record.name), values)
-        for (record, values), fate in zip(looked, fates, strict=True)
+        for (record, values), fate in zip(inspected, fates, strict=True)
         if values
     ]
     if not films:
-        raise IngestError(f"{base}: none of {len(found):,} files is an X-ray of a known class")
+        raise IngestError(f"{base}: none of {len(listed):,} files is an X-ray of a known class")
     values = np.array([film.values for film in films])
     sick = np.array([film.label == names.CLASSES[1] for film in films])
     return Check(
         folder=folder,
         films=films,
-        seen=len(found),
+        seen=len(listed),
         rejects=[
             Reject(_printable(record.name), fate.reason, _printable(fate.detail))
             for record, fate in decided
@@ -158,16 +174,25 @@ def check(base: Path, patient_pattern: str | None = None) -> Check:
 
 
 def open_film(folder: Path, record: Record) -> Image.Image:
-    """The film, not yet decoded; a JPEG as it lies there, so that it can be decoded small.
+    """Opens a film without decoding it; a JPEG from its own file, so that it can be decoded small.
 
-    Raises ImageError or OSError.
+    Args:
+        folder: the records' paths start from it.
+        record: what inspection found.
+
+    Returns:
+        The image; the caller closes it.
+
+    Raises:
+        ImageError: the file is no sound film any more.
+        OSError: the file cannot be read.
     """
     path = folder / record.path
     return Image.open(path if record.source_format == "jpeg" else io.BytesIO(read(path).data))
 
 
-def _look(inspector: Inspector, entry: Entry) -> tuple[Record, tuple[float, ...]]:
-    """What ingest makes of a file, and its measures; none where it is no film of a class."""
+def _inspect(inspector: Inspector, entry: Entry) -> tuple[Record, tuple[float, ...]]:
+    """Inspects a file as ingest does, and measures it if it is a film of a class."""
     record = inspector(entry)
     if record.reason or record.label is None:
         return record, ()
@@ -181,7 +206,7 @@ def _look(inspector: Inspector, entry: Entry) -> tuple[Record, tuple[float, ...]
 
 
 def _printable(name: str) -> str:
-    """The name in valid Unicode, without control characters."""
+    """Makes the name valid Unicode without control characters."""
     valid = name.encode("utf-8", "replace").decode("utf-8")
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in valid
@@ -230,12 +255,12 @@ def _findings_on_shortcuts(check: Check) -> Iterator[Finding]:
     for name, comparison in check.comparisons.items():
         label = PROPERTIES[name][0].capitalize()
         side = "higher" if comparison.auc > 0.5 else "lower"
-        measured = f"{label} is {side} in {names.CLASSES[1]} (AUC {comparison.auc:.2f})"
+        difference = f"{label} is {side} in {names.CLASSES[1]} (AUC {comparison.auc:.2f})"
         if comparison.verdict == "shortcut":
-            text = f"{measured}: a shortcut, which a model learns in place of the disease."
+            text = f"{difference}: a shortcut, which a model learns in place of the disease."
             yield Finding("problem", text)
         elif comparison.verdict == "differs":
-            yield Finding("warning", f"{measured}: a model may learn it.")
+            yield Finding("warning", f"{difference}: a model may learn it.")
     if check.joint_verdict in ("shortcut", "differs"):
         yield Finding(
             "problem" if check.joint_verdict == "shortcut" else "warning",

@@ -1,4 +1,4 @@
-"""Shows what a data check found: tables for the console, one self-contained HTML page."""
+"""Shows what a data check found: tables on the console and one self-contained HTML page."""
 
 import math
 import random
@@ -29,7 +29,12 @@ _COLOURS = {"problem": "red", "warning": "yellow", "note": "dim"}
 
 
 def print_tables(check: Check, console: Console) -> None:
-    """Prints what the set holds, how the classes differ and what was found."""
+    """Prints what the set holds, how the classes differ and what was found.
+
+    Args:
+        check: what was found.
+        console: where to print.
+    """
     contents = Table(
         "split", "class", "films", "patients", "formats", title="What ingest will make of it"
     )
@@ -52,7 +57,16 @@ def print_tables(check: Check, console: Console) -> None:
 
 
 def write_page(check: Check, path: Path) -> None:
-    """Writes the page with thumbnails, whole or not at all; it loads nothing from elsewhere."""
+    """Writes the page with thumbnails, whole or not at all; it loads nothing from elsewhere.
+
+    Args:
+        check: what was found.
+        path: the page's file; missing folders are made.
+
+    Raises:
+        ImageError: a film is no longer as it was checked.
+        OSError: a film cannot be read, or the page not be written.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -113,7 +127,7 @@ def _varies(check: Check, name: str) -> bool:
 
 
 def _histogram(check: Check, name: str) -> dict[str, Any]:
-    """Heights in 0..1 of each class's bins; the outermost hundredths count in the end bins."""
+    """Computes each class's bins, heights in 0..1; the outermost hundredths go to the end bins."""
     column = list(PROPERTIES).index(name)
     values = np.array([film.values[column] for film in check.films])
     labels = np.array([film.label for film in check.films])
@@ -143,7 +157,7 @@ def _samples(check: Check) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _thumbnails(folder: Path, films: Iterable[Film]) -> list[tuple[str, str]]:
-    """Each film's name and its picture as a data URI."""
+    """Pairs each film's name with its picture as a data URI."""
     return [(film.name, _thumbnail(folder, film)) for film in films]
 
 

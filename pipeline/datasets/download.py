@@ -30,13 +30,21 @@ class DownloadError(Exception):
 
 
 def download(url: str, target: Path, advance: Advance, pause: float = 1.0) -> None:
-    """Fetches `url` to `target`, going on where an earlier try stopped.
+    """Fetches a file, going on where an earlier try stopped.
 
-    The bytes gather in `<target>.part`; `<target>.part-validator` keeps the ETag or date
-    that tells whether the server still has the same file (If-Range, RFC 9110, 13.1.5). Where it has
-    not, or cannot send ranges, the download starts over. A broken connection is tried again after
-    `pause` seconds, twice as long each time.
-    Raises DownloadError; what has arrived stays for the next try.
+    The bytes gather in `<target>.part`; `<target>.part-validator` keeps the ETag or date that tells
+    whether the server still has the same file (If-Range, RFC 9110, 13.1.5). Where it has not, or
+    cannot send ranges, the download starts over.
+
+    Args:
+        url: http or https.
+        target: the file to write; it appears when it is whole.
+        advance: called with the bytes so far and in all, None where the server does not say.
+        pause: seconds before a broken connection is tried again, twice as long each time.
+
+    Raises:
+        DownloadError: the file cannot be had; what has arrived stays for the next try.
+        OSError: the disk refuses.
     """
     if not url.startswith(("http://", "https://")):
         raise DownloadError(f"{url}: not an http or https address")
@@ -55,7 +63,15 @@ def download(url: str, target: Path, advance: Advance, pause: float = 1.0) -> No
 
 
 def sha256(path: Path, advance: Advance) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """Digests a file.
+
+    Args:
+        path: the file.
+        advance: called with the bytes so far and in all.
+
+    Returns:
+        SHA-256, in hexadecimal.
+    """
     digest, size = hashlib.sha256(), path.stat().st_size
     with path.open("rb") as file:
         while block := file.read(_CHUNK):
@@ -65,7 +81,7 @@ def sha256(path: Path, advance: Advance) -> str:
 
 
 def _try(url: str, start: int, part: Path, advance: Advance) -> bool:
-    """One request from byte `start` on; True where the file is then whole."""
+    """Makes one request from byte `start` on; True where the file is then whole."""
     try:
         return _transfer(url, start, part, advance)
     except urllib.error.HTTPError as error:

@@ -1,4 +1,4 @@
-"""Fetches the public data set: shows its licence, downloads, checks, unpacks."""
+"""Fetches the public data set: shows its licence, downloads, checks and unpacks it."""
 
 import hashlib
 import json
@@ -23,7 +23,16 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A data set on the web; sha256 is that of its archive, None where nobody published it."""
+    """A data set on the web.
+
+    Attributes:
+        title: what it is, with its size.
+        url: of its zip archive.
+        licence: its name.
+        licence_url: its text.
+        citation: how to cite the set.
+        sha256: of the archive, in hexadecimal; None where nobody published it.
+    """
 
     title: str
     url: str
@@ -49,12 +58,22 @@ KERMANY = PublicSet(
 
 
 def fetch(source: PublicSet, out: Path, console: Console, pause: float = 1.0) -> None:
-    """Leaves the unpacked set in `out`, and where it came from in `out/.provenance.json`.
+    """Unpacks the set to `out`, and notes in `out/.provenance.json` where it came from.
 
-    `out` appears whole or not at all. The archive gathers beside it and goes in the end; an
-    interrupted call goes on where it stopped. `pause` is the wait in seconds before a broken
-    connection is tried again.
-    Raises FetchError, DownloadError, UnpackError; OSError where the disk refuses.
+    `out` appears whole or not at all. The archive gathers beside it and is removed in the end; an
+    interrupted call goes on where it stopped.
+
+    Args:
+        source: the set.
+        out: a new folder, or one that holds the very same set.
+        console: for licence, citation and outcome.
+        pause: seconds before a broken connection is tried again.
+
+    Raises:
+        FetchError: `out` holds something else, or the archive is not the expected one.
+        DownloadError: the archive cannot be had; what has arrived stays for the next try.
+        UnpackError: the archive is damaged or refused.
+        OSError: the disk refuses.
     """
     if out.exists():
         if _origin(out) == source.url:
@@ -70,8 +89,8 @@ def fetch(source: PublicSet, out: Path, console: Console, pause: float = 1.0) ->
         with _progress("Downloading") as advance:
             download(source.url, archive, advance, pause)
     try:
-        found = _checked(source, archive, console)
-        _unpacked(source, archive, found, out)
+        digest = _checked(source, archive, console)
+        _unpacked(source, archive, digest, out)
     except (FetchError, UnpackError):
         archive.unlink()
         raise
@@ -90,21 +109,21 @@ def _introduce(source: PublicSet, console: Console) -> None:
 
 def _checked(source: PublicSet, archive: Path, console: Console) -> str:
     with _progress("Checking") as advance:
-        found = sha256(archive, advance)
-    if source.sha256 and found != source.sha256.lower():
+        digest = sha256(archive, advance)
+    if source.sha256 and digest != source.sha256.lower():
         raise FetchError(
-            f"{source.url}: its SHA-256 is {found}, expected {source.sha256}; nothing was kept"
+            f"{source.url}: its SHA-256 is {digest}, expected {source.sha256}; nothing was kept"
         )
     verdict = "as expected" if source.sha256 else "compare it next time with --sha256"
-    console.print(f"SHA-256 {found}: {verdict}", highlight=False, soft_wrap=True)
-    return found
+    console.print(f"SHA-256 {digest}: {verdict}", highlight=False, soft_wrap=True)
+    return digest
 
 
-def _unpacked(source: PublicSet, archive: Path, found: str, out: Path) -> None:
+def _unpacked(source: PublicSet, archive: Path, digest: str, out: Path) -> None:
     with replacing_folder(out) as part:
         with _progress("Unpacking") as advance:
             unpack(archive, part, advance)
-        provenance = json.dumps(asdict(replace(source, sha256=found)), indent=1)
+        provenance = json.dumps(asdict(replace(source, sha256=digest)), indent=1)
         (part / PROVENANCE).write_text(provenance, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Measures of a film that say nothing of the lungs, and how far they tell two classes apart."""
+"""Measures films by what says nothing of the lungs, and how well that tells two classes apart."""
 
 import math
 from dataclasses import dataclass
@@ -36,9 +36,13 @@ PROPERTIES = {  # name and unit
 class Comparison:
     """How one property differs between the classes.
 
-    medians: of NORMAL and PNEUMONIA. auc: the chance that a random film of PNEUMONIA has the
-    higher value (Mann and Whitney), ties counted half. cohen_d: difference of the means in pooled
-    standard deviations, NaN where a class does not vary.
+    Attributes:
+        medians: of NORMAL and PNEUMONIA.
+        auc: the chance that a random film of PNEUMONIA has the higher value (Mann and Whitney);
+            ties count half.
+        cohen_d: difference of the means in pooled standard deviations; nan where neither class
+            varies.
+        verdict: what `auc` means, in words.
     """
 
     medians: tuple[float, float]
@@ -48,12 +52,21 @@ class Comparison:
 
 
 def measure(image: Image.Image, size: tuple[int, int], file_size: int) -> tuple[float, ...]:
-    """A film's values in the order of PROPERTIES.
+    """Measures a film.
 
-    size: width and height of the film upright; file_size: in bytes. Sharpness is the Laplacian's
-    standard deviation over the film's, at a shorter side of 224 pixels, so that it grows neither
-    with the film's size nor with its contrast.
-    Raises OSError where the image cannot be decoded.
+    Sharpness is the Laplacian's standard deviation over the film's, at a shorter side of 224
+    pixels, so that it grows neither with the film's size nor with its contrast.
+
+    Args:
+        image: the film.
+        size: width and height of the film upright, in pixels.
+        file_size: in bytes.
+
+    Returns:
+        Values in the order of PROPERTIES, in the units given there.
+
+    Raises:
+        OSError: the image cannot be decoded.
     """
     width, height = size
     colour = image.mode != "L"
@@ -77,7 +90,15 @@ def measure(image: Image.Image, size: tuple[int, int], file_size: int) -> tuple[
 
 
 def compare(values: NDArray[np.floating], sick: NDArray[np.bool_]) -> Comparison:
-    """Compares one property, float[N], between the films with `sick` False and True."""
+    """Compares one property between the classes.
+
+    Args:
+        values: float[N], the property of each film.
+        sick: bool[N], True for PNEUMONIA.
+
+    Returns:
+        The comparison; its figures are nan where a class has no film.
+    """
     normal, ill = values[~sick], values[sick]
     if min(len(normal), len(ill)) == 0:
         return Comparison((math.nan, math.nan), math.nan, math.nan, "only one class")
@@ -89,10 +110,21 @@ def compare(values: NDArray[np.floating], sick: NDArray[np.bool_]) -> Comparison
 
 
 def verdict(area: float, normal: int, ill: int) -> str:
-    """What an AUC of so many films of either class means, in words.
+    """Says in a word what an AUC means.
 
-    `shortcut` from 0.75 (or 0.25) on, `differs` from 0.6 (0.4), else `alike`; a distance under
-    three standard errors of equal classes' AUC counts as none, and `too few` films tell nothing.
+    A distance from 0.5 under three standard errors of equal classes' AUC counts as none.
+
+    Args:
+        area: the AUC in [0,1], or nan.
+        normal: the number of films of NORMAL.
+        ill: the number of films of PNEUMONIA.
+
+    Returns:
+        `shortcut` from 0.75 on (or down from 0.25), `differs` from 0.6 (0.4), else `alike`;
+        `too few` where so few films tell nothing.
+
+    >>> verdict(0.8, normal=200, ill=200)
+    'shortcut'
     """
     if math.isnan(area):
         return "too few"
@@ -106,7 +138,7 @@ def verdict(area: float, normal: int, ill: int) -> str:
 
 
 def joint_auc(values: NDArray[np.floating], sick: NDArray[np.bool_], seed: int = 0) -> float:
-    """How well all properties together tell the classes apart: a linear discriminant's AUC.
+    """Computes how well a linear discriminant tells the classes apart by all properties together.
 
     Args:
         values: float[N,P], a row for each film.
@@ -114,7 +146,7 @@ def joint_auc(values: NDArray[np.floating], sick: NDArray[np.bool_], seed: int =
         seed: of the division into 5 folds, by which it is cross-validated.
 
     Returns:
-        An AUC in [0,1]; NaN with fewer than 20 films in a class.
+        An AUC in [0,1]; nan with fewer than 20 films in a class.
     """
     if min(sick.sum(), (~sick).sum()) < 4 * _FOLDS:
         return math.nan

@@ -30,7 +30,15 @@ class SynthesisError(ValueError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides every byte of a set, on one version of numpy and Pillow."""
+    """What decides every byte of a set, on one version of numpy and Pillow.
+
+    Attributes:
+        images: how many films, at least FEWEST.
+        seed: 0 or more.
+        dicom: whether a quarter of the films are DICOM, of both photometric interpretations, and a
+            manifest lists every film.
+        version: of the program that draws.
+    """
 
     images: int = 280
     seed: int = 20
@@ -39,13 +47,19 @@ class Recipe:
 
 
 def synthesize(out: Path, recipe: Recipe = Recipe()) -> bool:
-    """Writes the set to `out`; False where the very same set is there already.
+    """Writes a synthetic set, whole or not at all.
 
-    The set appears whole or not at all, and takes the place of another synthetic one. With
-    `dicom`, a quarter of the films are DICOM, of both photometric interpretations, and a manifest
-    lists every film.
-    Raises SynthesisError where `out` holds anything else, or where there are too few images;
-    OSError where the disk refuses.
+    Args:
+        out: a new or empty folder, or another synthetic set's, which it replaces.
+        recipe: what to draw.
+
+    Returns:
+        Whether it wrote the set; False where the very same set is there already.
+
+    Raises:
+        SynthesisError: `out` holds something else, or the recipe asks for too few images or a
+            negative seed.
+        OSError: the disk refuses.
     """
     if recipe.seed < 0:
         raise SynthesisError(f"--seed {recipe.seed}: give 0 or more")
@@ -67,9 +81,11 @@ def is_synthetic(folder: Path) -> bool:
 
 
 def read_truth(folder: Path) -> dict[str, NDArray[np.bool_]]:
-    """Where opacity was drawn, by path below the folder: bool[32,32] over the whole film.
+    """Reads where opacity was drawn.
 
-    Rows run down the film; a healthy film's grid is all False.
+    Returns:
+        By path below the folder, bool[32,32] over the whole film; rows run down the film, and a
+        healthy film's grid is all False.
     """
     content = json.loads((folder / TRUTH).read_text(encoding="utf-8"))
     return {

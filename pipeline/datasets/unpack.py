@@ -41,13 +41,22 @@ def unpack(
     max_bytes: int = MAX_BYTES,
     max_files: int = MAX_FILES,
 ) -> None:
-    """Unpacks `archive` into `folder`, which it creates; after an error the folder is not whole.
+    """Unpacks a zip archive; after an error the folder is not whole.
 
     A single folder at the archive's top is left out of the paths, and so is what macOS and Windows
     add to archives. Everything that can be refused is refused before the first byte is written.
-    Raises UnpackError for an archive that is damaged or encrypted, that unpacks to more than the
-    caps, or whose names are absolute, climb with "..", repeat or are links; OSError where the disk
-    refuses or is too small.
+
+    Args:
+        archive: the zip file.
+        folder: where to unpack; it is created.
+        advance: called with the bytes so far and in all.
+        max_bytes: the most bytes it may unpack to.
+        max_files: the most files it may hold.
+
+    Raises:
+        UnpackError: the archive is damaged or encrypted, goes beyond the caps, or has names that
+            are absolute, climb with "..", repeat or are links.
+        OSError: the disk refuses or is too small.
     """
     try:
         with zipfile.ZipFile(archive) as content:
@@ -100,7 +109,7 @@ def _reason_to_refuse(info: zipfile.ZipInfo, path: PurePosixPath) -> str | None:
 
 
 def _check_sizes(members: Members, archive: Path, max_bytes: int, max_files: int) -> None:
-    """Declared sizes suffice: zipfile never reads more of a member than it declares."""
+    """Checks the declared sizes; zipfile never reads more of a member than it declares."""
     if len(members) > max_files:
         raise UnpackError(f"{archive}: refused, {len(members):,} files, over {max_files:,}")
     total, packed = sum(info.file_size for info in members.values()), archive.stat().st_size

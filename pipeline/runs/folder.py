@@ -1,4 +1,4 @@
-"""Where a run keeps its things, and the lock that lets one process at a time write there."""
+"""Names the files of a run's folder, and lets one process at a time write there."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -58,20 +58,22 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """Everything TFX, Beam and TensorFlow said."""
+        """Everything that TFX, Beam and TensorFlow print."""
         return self.root / "run.log"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the folder for this process.
 
-        Raises RunFolderError where another one has it or nothing can be written. The kernel drops
-        the lock with the process, so a killed run leaves none behind.
+        The kernel drops the lock with the process, so a killed run leaves none behind.
+
+        Raises:
+            RunFolderError: another process holds it, or nothing can be written.
         """
-        with ExitStack() as held:
+        with ExitStack() as stack:
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
-                held.enter_context(files.locked(self.root / ".lock"))
+                stack.enter_context(files.locked(self.root / ".lock"))
             except BlockingIOError as error:
                 raise RunFolderError(
                     f"{self.root}: another run is writing here; wait for it or choose another --run"
@@ -83,13 +85,24 @@ class RunFolder:
 
 
 def latest(runs: Path = RUNS) -> Path | None:
-    """The run whose metadata changed last, or None where there is none."""
+    """Finds the run whose metadata changed last; None where there is none."""
     databases = sorted(runs.glob("*/metadata.db"), key=lambda path: path.stat().st_mtime)
     return databases[-1].parent if databases else None
 
 
 def find(name: str | None, runs: Path = RUNS) -> RunFolder:
-    """The named run, or the latest one; raises FileNotFoundError with what to do."""
+    """Finds a run that is there.
+
+    Args:
+        name: the run's name; None: the latest run.
+        runs: the folder of all runs.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        FileNotFoundError: there is no such run; the message says what to do.
+    """
     root = runs / name if name else latest(runs)
     if root is None or not (root / "metadata.db").exists():
         wanted = f"run '{name}'" if name else "run"

@@ -1,4 +1,4 @@
-"""What a run's components wrote, read from its ML Metadata."""
+"""Reads from ML Metadata what a run's components wrote."""
 
 import shutil
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 @dataclass(frozen=True)
 class Output:
-    """One artifact: where it lies, what it is, what its component noted on it."""
+    """One artifact: where it lies, its type, and the properties that its component set."""
 
     uri: Path
     type_name: str
@@ -29,7 +29,7 @@ class Step:
 
 
 def open_store(database: Path) -> metadata_store.MetadataStore:
-    """The ML Metadata store in a SQLite file."""
+    """Opens the ML Metadata store in a SQLite file."""
     config = mlmd.ConnectionConfig()
     config.sqlite.filename_uri = str(database)
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
@@ -37,7 +37,7 @@ def open_store(database: Path) -> metadata_store.MetadataStore:
 
 
 def latest_steps(database: Path) -> dict[str, Step]:
-    """The steps of the newest pipeline run, by component name; empty where none was started."""
+    """Reads the newest pipeline run's steps, by component name; empty where none was started."""
     store = open_store(database)
     runs = store.get_contexts_by_type("pipeline_run")
     if not runs:
@@ -55,6 +55,10 @@ def abandon_unfinished(database: Path, artifacts: Path) -> None:
     """Marks executions that a killed process left running as failed; removes what they wrote.
 
     Call it under the run folder's lock only: then nothing can be running.
+
+    Args:
+        database: ML Metadata's SQLite file.
+        artifacts: the folder below which the components write.
     """
     store = open_store(database)
     unfinished = [

@@ -1,4 +1,4 @@
-"""Puts the newest run's report where people look for it."""
+"""Copies the newest run's report to the top of the run's folder."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,8 @@ from pipeline.runs.folder import RunFolder
 def publish(folder: RunFolder) -> Path:
     """Copies the newest run's page to `report.html`, whole or not at all; returns its path.
 
-    Raises FileNotFoundError, with what to do, where that run wrote none.
+    Raises:
+        FileNotFoundError: that run wrote none; the message says what to do.
     """
     step = lineage.latest_steps(folder.metadata).get("Reporter")
     page = step.outputs["report"].uri / PAGE if step and step.succeeded else None

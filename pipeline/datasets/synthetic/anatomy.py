@@ -45,7 +45,7 @@ class Pose:
     inspiration: float  # factor on the lung's height
 
     def body(self) -> tuple[Plane, Plane]:
-        """Body x and y of each pixel, float32[H,W] each."""
+        """Computes body x and y of each pixel, float32[H,W] each."""
         rows, columns = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
         down = (rows - self.height / 2) / self.scale
         right = (columns - self.width / 2) / self.scale
@@ -56,7 +56,15 @@ class Pose:
         )
 
     def pixels(self, x: NDArray, y: NDArray) -> NDArray:
-        """Column and row of N points given in body units, float64[N,2]."""
+        """Places points of the body on the film.
+
+        Args:
+            x: float[N], in body units.
+            y: float[N], in body units.
+
+        Returns:
+            Column and row of each point in pixels, float64[N,2]; they may lie off the film.
+        """
         right, down = np.asarray(x) - self.centre[0], np.asarray(y) - self.centre[1]
         cos, sin = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
         columns = self.width / 2 + self.scale * (cos * right - sin * down)
@@ -65,7 +73,7 @@ class Pose:
 
 
 def random_anatomy(rng: np.random.Generator) -> Anatomy:
-    """A patient's proportions, within what children's and adults' films show."""
+    """Draws a patient's proportions from what children's and adults' films show."""
     return Anatomy(
         seed=int(rng.integers(2**31)),
         lung_height=rng.uniform(0.98, 1.2),
@@ -85,13 +93,30 @@ def random_anatomy(rng: np.random.Generator) -> Anatomy:
 
 
 def cage(y: Plane | float, height: float) -> Plane:
-    """Half the rib cage's inner width at y, a superellipse that is 0 at the apex."""
+    """Computes half the rib cage's inner width, a superellipse that is 0 at the apex.
+
+    Args:
+        y: a number or float[H,W], in body units.
+        height: the lung's, in body units.
+
+    Returns:
+        float32 of y's shape, in body units.
+    """
     t = np.clip(np.asarray(y, np.float32) / (1.1 * height), 0, 1)
     return (0.97 * np.sqrt(1 - (1 - t) ** 2.6)).astype(np.float32)
 
 
 def dome(anatomy: Anatomy, x: Plane | float, height: float) -> Plane:
-    """The diaphragm's y at x: a dome each side, the right one (x < 0) higher."""
+    """Computes the diaphragm's y: a dome on each side, the right one (x < 0) higher.
+
+    Args:
+        anatomy: the patient's.
+        x: a number or float[H,W], in body units.
+        height: the lung's, in body units.
+
+    Returns:
+        float32 of x's shape, in body units.
+    """
     side = np.where(np.asarray(x) < 0, 0.0, anatomy.left_dome)
     away = (np.abs(x) - 0.42) / 0.55
     return (height * 0.97 + side + np.where(away > 0, 0.26, 0.1) * away**2).astype(np.float32)

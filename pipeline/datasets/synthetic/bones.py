@@ -17,7 +17,17 @@ _LEVELS = 255.0
 
 
 def bones(anatomy: Anatomy, pose: Pose, x: Plane, y: Plane) -> Plane:
-    """Attenuation of all bones, [H,W]; x and y are the pixels' body coordinates."""
+    """Draws all bones.
+
+    Args:
+        anatomy: the patient's.
+        pose: how the film of H x W pixels sees the body.
+        x: float32[H,W], the pixels' body x.
+        y: float32[H,W], the pixels' body y.
+
+    Returns:
+        Attenuation, float32[H,W], 0 where there is no bone.
+    """
     ribs = _stroke(pose, _rib_lines(anatomy, pose, _POSTERIOR), 1.0, 0.66)
     ribs += 0.62 * _stroke(pose, _rib_lines(anatomy, pose, _ANTERIOR), 1.0, 0.8)
     girdle = _stroke(pose, _girdle_lines(anatomy), 1.0, 0.62)
@@ -25,7 +35,7 @@ def bones(anatomy: Anatomy, pose: Pose, x: Plane, y: Plane) -> Plane:
 
 
 def _rib_lines(anatomy: Anatomy, pose: Pose, angles: NDArray) -> list[Line]:
-    """Each rib is a ring tilted forwards: the front view squashes it to a curve."""
+    """Lists the ribs; each is a ring tilted forwards, which the front view squashes to a curve."""
     height = anatomy.lung_height * pose.inspiration
     lines = []
     for index in range(10):
@@ -49,7 +59,7 @@ def _girdle_lines(anatomy: Anatomy) -> list[Line]:
 
 
 def _stroke(pose: Pose, lines: list[Line], cortex: float, marrow: float) -> Plane:
-    """Tubes seen from the side: the cortex stands out at both edges."""
+    """Draws tubes seen from the side: the cortex stands out at both edges."""
     layer = Image.new("L", (pose.width, pose.height))
     pen = ImageDraw.Draw(layer)
     for value, share in ((cortex, 1.0), (marrow, 0.62)):
@@ -61,7 +71,7 @@ def _stroke(pose: Pose, lines: list[Line], cortex: float, marrow: float) -> Plan
 
 
 def _outline(points: NDArray, width: float) -> NDArray:
-    """The polygon around a path of N points, float[2N,2]."""
+    """Makes the polygon around a path of N points, float[2N,2]."""
     along = np.gradient(points, axis=0)
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     across *= width / 2 / np.maximum(np.hypot(*along.T), 1e-6)[:, None]

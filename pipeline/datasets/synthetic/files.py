@@ -14,10 +14,17 @@ _DIGITAL_XRAY = "1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray Image Storage - F
 
 
 def encode(pixels: NDArray[np.uint16], kind: str, patient_id: str, quality: int) -> bytes:
-    """A film's file; kind is a key of SUFFIXES.
+    """Encodes a film.
 
-    pixels: uint16[H,W], 0 black to 4095 white; JPEG and PNG keep their upper 8 bits, DICOM all 12.
-    quality: of the JPEG, 1 to 95; the other kinds lose nothing.
+    Args:
+        pixels: uint16[H,W], 0 black to 4095 white; JPEG and PNG keep the upper 8 bits, DICOM all
+            12.
+        kind: a key of SUFFIXES.
+        patient_id: written into DICOM alone.
+        quality: of the JPEG, 1 to 95; the other kinds lose nothing.
+
+    Returns:
+        The file's bytes.
     """
     file = io.BytesIO()
     if kind in ("monochrome1", "monochrome2"):

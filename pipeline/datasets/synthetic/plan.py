@@ -1,4 +1,4 @@
-"""What a synthetic set holds: splits, classes, patients, names and file formats."""
+"""Plans what a synthetic set holds: splits, classes, patients, names and file formats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,9 +32,18 @@ class PlannedFilm:
 
 
 def plan(images: int, seed: int, dicom: bool) -> list[PlannedFilm]:
-    """The films of a set, the same for the same arguments; a patient's films share split and seed.
+    """Plans the films of a set; the same arguments give the same films.
 
-    Half of the test films are positives and more: 40 of them need about 220 images.
+    A patient's films share split and seed. Of the test films 60 % are sick: 40 sick ones need about
+    220 images.
+
+    Args:
+        images: the number of films, at least FEWEST.
+        seed: 0 or more.
+        dicom: whether a quarter of the films are DICOM.
+
+    Returns:
+        The films, split by split and class by class.
     """
     rng = np.random.default_rng(seed)
     counts = {split: round(images * share) for split, share in _SHARES.items()}
@@ -62,7 +71,7 @@ def plan(images: int, seed: int, dicom: bool) -> list[PlannedFilm]:
 def _patients(
     rng: np.random.Generator, label: str, films: int, numbers: dict[str, int]
 ) -> Iterator[tuple[str, int, int, int]]:
-    """Etiology, patient's number, film's index and the patient's number of films, film by film."""
+    """Yields, for each film, etiology, patient's number, film's index and the patient's films."""
     while films:
         etiology = "bacteria" if rng.random() < _BACTERIA else "virus"
         etiology = "normal" if label == names.CLASSES[0] else etiology
@@ -74,7 +83,7 @@ def _patients(
 
 
 def _names(etiology: str, number: int, index: int, several: int, position: int) -> tuple[str, str]:
-    """Patient id and file name without suffix, in the public data set's manner."""
+    """Makes patient id and file name without suffix, in the public data set's manner."""
     if etiology != "normal":
         patient_id = f"person{number}_{etiology}"
         return patient_id, f"{patient_id}_{position + 1}"

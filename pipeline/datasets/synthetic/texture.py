@@ -1,4 +1,4 @@
-"""Smoothness and roughness: edges, blur and fractal noise on planes of floats."""
+"""Makes planes of floats smooth or rough: soft edges, blur and fractal noise."""
 
 import math
 from typing import Any
@@ -11,18 +11,45 @@ Plane = NDArray[np.floating[Any]]  # [H,W]
 
 
 def step(z: Plane, width: float) -> Plane:
-    """0 to 1 over z in -width..width, smoothly."""
+    """Rises smoothly from 0 to 1 while z rises from -width to width.
+
+    Args:
+        z: float[H,W].
+        width: above 0, in z's unit.
+
+    Returns:
+        float[H,W] in 0..1.
+    """
     t = np.clip(0.5 + z / (2 * width), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def band(x: Plane, half_width: float, softness: float) -> Plane:
-    """1 where |x| is below half_width, falling to 0 over 2 * softness."""
+    """Marks a soft band: 0.5 where |x| is half_width.
+
+    Args:
+        x: float[H,W].
+        half_width: in x's unit.
+        softness: the fall from 1 to 0 takes twice as much, in x's unit.
+
+    Returns:
+        float[H,W] in 0..1.
+    """
     return step(half_width - np.abs(x), softness)
 
 
 def clouds(rng: np.random.Generator, shape: tuple[int, int], cells: float, octaves: int) -> Plane:
-    """Fractal noise of mean 0 and deviation about 1; its coarsest cells number `cells` a side."""
+    """Makes fractal noise of mean 0 and deviation about 1.
+
+    Args:
+        rng: the source of the noise.
+        shape: H and W.
+        cells: how many of the coarsest cells fit the longer side.
+        octaves: how many layers, each half as coarse and half as strong as the one before.
+
+    Returns:
+        float32[H,W].
+    """
     total = np.zeros(shape, np.float32)
     weight = 0.0
     for octave in range(octaves):
@@ -36,7 +63,15 @@ def clouds(rng: np.random.Generator, shape: tuple[int, int], cells: float, octav
 
 
 def blur(plane: Plane, sigma: float) -> Plane:
-    """Gaussian blur of float32[H,W]; sigma in pixels, large ones computed on a smaller image."""
+    """Blurs with a Gaussian; with a large sigma on a smaller image.
+
+    Args:
+        plane: float32[H,W].
+        sigma: in pixels, above 0.
+
+    Returns:
+        float32[H,W].
+    """
     factor = max(1, int(sigma / 3))
     small = Image.fromarray(plane).reduce(factor) if factor > 1 else Image.fromarray(plane)
     array = _gaussian(np.asarray(small), sigma / factor)

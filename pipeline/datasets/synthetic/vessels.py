@@ -14,7 +14,16 @@ _LEVELS = 255.0
 
 
 def vessels(anatomy: Anatomy, pose: Pose, height: float) -> Plane:
-    """Depth of the tree, [H,W] in 0..1, the same for each film of a patient; height: the lung's."""
+    """Draws the tree, the same for each film of a patient.
+
+    Args:
+        anatomy: the patient's.
+        pose: how the film of H x W pixels sees the body.
+        height: the lung's, in body units.
+
+    Returns:
+        Depth of vessels and bronchi, float32[H,W] in 0..1.
+    """
     rng = np.random.default_rng(anatomy.seed)
     twigs: list[Twig] = []
     for side in (-1, 1):
