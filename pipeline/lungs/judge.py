@@ -31,7 +31,7 @@ def spoilt(rng: np.random.Generator, film: NDArray[np.uint8], lungs: NDArray[np.
     """
     kind = rng.choice(
         ["down", "quarter", "inverted", "cut", "shuffled", "folded"],
-        p=[0.22, 0.13, 0.2, 0.17, 0.08, 0.2],
+        p=[0.32, 0.1, 0.18, 0.15, 0.07, 0.18],
     )
     match kind:
         case "down":
