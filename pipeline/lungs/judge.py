@@ -31,7 +31,7 @@ def spoilt(rng: np.random.Generator, film: NDArray[np.uint8], lungs: NDArray[np.
     """
     kind = rng.choice(
         ["down", "quarter", "inverted", "cut", "shuffled", "folded"],
-        p=[0.32, 0.1, 0.18, 0.15, 0.07, 0.18],
+        p=[0.22, 0.13, 0.2, 0.17, 0.08, 0.2],
     )
     match kind:
         case "down":
@@ -78,7 +78,7 @@ def fit(
     optimizer.build(variables)
     truth = tf.constant([1.0] * _FRONTAL + [0.0] * (_SPOILT + _OTHER))
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(films: tf.Tensor, lungs: tf.Tensor) -> tf.Tensor:
         films, _ = change(tf.cast(films, tf.float32), tf.cast(lungs, tf.float32), marks)
         masks = lung_fields(films, lung_weights)
