@@ -18,8 +18,9 @@ _BLOCK = 4  # pixels of a film that the first layer takes as channels: few chann
 _CHANNELS = (32, 48, 64, 96)  # at a quarter of SIDE, an eighth, ...; on the way down and up
 _OUT = 2  # so many places each way come from one place of the last layer
 _COARSE = 64  # columns on which two lungs are counted
-# Shares of a film. Outlined adults' and drawn children's lungs are VALLEY and more.
-_VALLEY = 0.15  # a lung's height above the gap between lungs
+# Shares of a film. 77 outlined adults, 240 drawn films and 794 children have valleys of 0.37 and
+# more and lungs of 0.08 to 0.33; the bounds leave room for a collapsed lung and for a cut film.
+_VALLEY = 0.15  # of the height, between two lungs
 _SMALLEST_LUNG = 0.02
 _LARGEST_LUNG = 0.4
 

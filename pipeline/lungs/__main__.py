@@ -13,7 +13,7 @@ _SEED = 21
 _DRAWN = 240
 _CHILDREN = 1200
 _OTHERS = 1500
-_FIRST_STEPS, _SECOND_STEPS, _JUDGE_STEPS = 700, 1500, 1200
+_FIRST_STEPS, _SECOND_STEPS, _JUDGE_STEPS = 900, 1800, 450
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def _lung_network(
     children: list[Path],
 ) -> dict:
     weights = train.initial(lung_network.shapes(), _SEED)
-    train.fit(weights, [(adults, 12), (drawn, 9), (nothing, 3)], _FIRST_STEPS, _SEED)
+    train.fit(weights, [(adults, 14), (drawn, 10)], _FIRST_STEPS, _SEED)
     first = train.values(weights)
     adults, sure = teachers.slid(adults, first), teachers.agreed(children, first)
     print(f"{len(sure.films) // len(teachers.FORMS)} of {len(children)} films were sure")

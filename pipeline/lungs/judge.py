@@ -78,7 +78,7 @@ def fit(
     optimizer.build(variables)
     truth = tf.constant([1.0] * _FRONTAL + [0.0] * (_SPOILT + _OTHER))
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(films: tf.Tensor, lungs: tf.Tensor) -> tf.Tensor:
         films, _ = change(tf.cast(films, tf.float32), tf.cast(lungs, tf.float32), marks)
         masks = lung_fields(films, lung_weights)

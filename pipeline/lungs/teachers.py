@@ -110,6 +110,9 @@ def agreed(paths: Iterable[Path], weights: Weights) -> Teachers:
 
     Returns:
         The agreed films in all FORMS, with the mean of both tries as truth.
+
+    Raises:
+        ValueError: there are none.
     """
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
@@ -128,6 +131,8 @@ def agreed(paths: Iterable[Path], weights: Weights) -> Teachers:
         if sure and bool(lungs_found(mean[None])[0]):
             chosen.append(encoded)
             lungs.append(mean.numpy() > 0.5)
+    if not chosen:
+        raise ValueError("the network is sure of no film: train its first round longer")
     return _in_all_forms(chosen, lungs)
 
 

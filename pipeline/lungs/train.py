@@ -57,7 +57,7 @@ def fit(
     optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0, use_ema=True, ema_momentum=_MEAN)
     optimizer.build(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(films: tf.Tensor, lungs: tf.Tensor) -> tf.Tensor:
         films, lungs = change(tf.cast(films, tf.float32), tf.cast(lungs, tf.float32), marks)
         with tf.GradientTape() as tape:
