@@ -1,6 +1,5 @@
 """Puts a model to harder tests than the gate's: corruptions, and what its heat maps are worth."""
 
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -20,11 +19,11 @@ from tfx.utils import path_utils
 from tqdm import tqdm
 
 from components import names
-from components.examples import Split, batches
+from components.examples import Split, batches, sample
 from components.files import replacing
-from components.image import prepare
 from components.image.heatmap import HEATMAP_SIZE
 from components.image.lungs import lung_mask
+from components.image.pixels import decoded, png
 from components.stress import corruptions, heat_maps
 
 FILE: Final = "stress_test.json"
@@ -69,23 +68,13 @@ def StressTest(  # noqa: N802 - the step's name
         file.write(json.dumps(found, indent=1).encode())
 
 
-def sample(labels: NDArray[np.int64], count: int, seed: int) -> list[int]:
-    """Positions of `count` records, as many of either class as there are, at most half each."""
-    generator = np.random.default_rng(seed)
-    chosen: list[int] = []
-    for label in (0, 1):
-        positions = generator.permutation(np.flatnonzero(labels == label))
-        chosen += positions[: count // 2].tolist()
-    return sorted(chosen)
-
-
 def _robustness(
     model: Any, split: Split, labels: NDArray[np.int64], settings: dict[str, int]
 ) -> dict[str, Any] | None:
     positions = sample(labels, settings["robustness_films"], settings["seed"])
     if len(np.unique(labels[positions])) < 2:
         return None
-    films = [_decoded(image) for image in split.images(positions)]
+    films = [decoded(image) for image in split.images(positions)]
     total = corruptions.asked(len(films))
     with tqdm(total=total, desc="corrupted films", unit="film", file=sys.stderr) as bar:
         found = corruptions.measure(
@@ -105,13 +94,13 @@ def _cam(
     positions = np.flatnonzero(labels == 1)
     positions = np.random.default_rng(settings["seed"]).permutation(positions)
     images = split.images(positions[: settings["cam_films"]].tolist())
-    films = [_squashed(_decoded(image)) for image in images]
+    films = [_squashed(decoded(image)) for image in images]
     if not films:
         return None
     maps = np.concatenate(
         [
             model.signatures[names.CAM](tf.constant(batch))[names.HEATMAP].numpy()
-            for batch in batches(_png(film) for film in films)
+            for batch in batches(png(film) for film in films)
         ]
     )
     lungs = np.stack([lung_mask(tf.constant(film, tf.float32)).numpy() for film in films])
@@ -121,7 +110,7 @@ def _cam(
     found = [place for place in places if not np.isnan(place.lungs)]
     few = [index for index in range(len(films)) if maps[index].any()][:_FAITHFULNESS_FILMS]
     some, heat = [films[index] for index in few], maps[few]
-    curve = heat_maps.curves(some, heat, lambda batch: _scores(model, batch), _png)
+    curve = heat_maps.curves(some, heat, lambda batch: _scores(model, batch), png)
     return {
         "films": len(films),
         "places": [{"flagged": place.flagged} for place in places],
@@ -131,7 +120,7 @@ def _cam(
         "curve": asdict(curve),
         "curve_films": len(few),
         "is_faithful": curve.is_faithful,
-        "likeness": _likeness(model, [_png(film) for film in some], settings["seed"]),
+        "likeness": _likeness(model, [png(film) for film in some], settings["seed"]),
     }
 
 
@@ -156,20 +145,10 @@ def _scores(model: Any, images: Sequence[bytes]) -> NDArray[np.float32]:
 
 
 def _threshold(model: Any, film: NDArray[np.uint8]) -> float:
-    answer = model.signatures[names.PREDICT_IMAGE](tf.constant([_png(film)]))
+    answer = model.signatures[names.PREDICT_IMAGE](tf.constant([png(film)]))
     return float(answer[names.THRESHOLD][0])
-
-
-def _decoded(image: bytes) -> NDArray[np.uint8]:
-    return np.asarray(prepare.decode_grey(tf.constant(image)))
 
 
 def _squashed(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = HEATMAP_SIZE
     return np.asarray(Image.fromarray(film).resize((side, side), Image.Resampling.BOX))
-
-
-def _png(film: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(film).save(file, "PNG", compress_level=1)
-    return file.getvalue()

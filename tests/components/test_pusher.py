@@ -33,6 +33,7 @@ class Push:
         *,
         blessed: bool = True,
         servable: bool | None = None,
+        by_lungs: bool | None = None,
         baseline: Artifact | None = None,
     ) -> Artifact:
         blessing = self._artifact(standard_artifacts.ModelBlessing, "blessing")
@@ -42,10 +43,11 @@ class Push:
                 ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
             )
         inputs = {"model": [model], "model_blessing": [blessing]}
-        if servable is not None:
-            infra = self._artifact(standard_artifacts.InfraBlessing, "infra")
-            infra.set_int_custom_property("blessed", int(servable))
-            inputs["infra_blessing"] = [infra]
+        for name, said in (("infra", servable), ("counterfactual", by_lungs)):
+            if said is not None:
+                found = self._artifact(standard_artifacts.InfraBlessing, name)
+                found.set_int_custom_property("blessed", int(said))
+                inputs[f"{name}_blessing"] = [found]
         pushed = self._artifact(standard_artifacts.PushedModel, "pushed")
         Executor(BaseExecutor.Context(tmp_dir=str(self.folder), unique_id="1")).Do(
             inputs,
