@@ -83,9 +83,10 @@ def judge(
     """
     if not count:
         return Findings(0, 0)
-    titles, films = _films(split, sample(np.array(split.labels()), count, seed))
+    positions = sample(np.array(split.labels()), count, seed)
+    titles, films = _films(split, positions)
     if not films:
-        return Findings(0, count, bounds=tuple(figures.bounds(figures.UNKNOWN, limits)))
+        return Findings(0, len(positions), bounds=tuple(figures.bounds(figures.UNKNOWN, limits)))
     before, heat = _examined(model, films)
     asked, after, telling = _asked(model, films, before, seed)
     faults = figures.gave_away(asked, before, after)
@@ -100,7 +101,7 @@ def judge(
         shown += pictures.heated(model, films, titles, beside[:_SHOWN], inside, folder)
     return Findings(
         films=len(films),
-        without_lungs=count - len(films),
+        without_lungs=len(positions) - len(films),
         figures=tuple(found),
         bounds=tuple(figures.bounds(found, limits)),
         rows=tuple(figures.rows(asked, before, after, labels)),

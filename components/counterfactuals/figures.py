@@ -12,7 +12,7 @@ from scipy import stats
 from components.counterfactuals import changes
 from components.counterfactuals.changes import Changed
 from components.evaluator.results import Bound, Figure
-from components.statistics import Interval, wilson
+from components.statistics import Interval, area_under_roc, wilson
 
 GOOD_QUALITY: Final = 0.5  # below, a film is answered with a warning
 _LEVEL: Final = 0.95
@@ -46,7 +46,8 @@ class Row:
 
     films: that were asked. changed: share of decisions other than without the change, with its
     95 % interval. shift: mean of the logit's way toward the class that the change speaks for, as a
-    share of the way between the classes' mean logits, with its 95 % interval.
+    share of the way between the classes' mean logits, with its 95 % interval. auc: of the changed
+    films by their own labels; half for films without lungs, if nothing else tells.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Row:
     changed_interval: Interval
     shift: float
     shift_interval: Interval
+    auc: float
 
 
 def gave_away(asked: Sequence[Changed], before: Answers, after: Answers) -> NDArray[np.bool_]:
@@ -89,6 +91,7 @@ def rows(
         films = np.array([changed.film for changed in asked], np.int64)[mine]
         toward = np.array([2 * changed.toward - 1 for changed in asked])[mine]
         other = after.called[mine] != before.called[films]
+        own = labels[films]
         ways = toward * (after.logits[mine] - before.logits[films]) / distance
         found.append(
             Row(
@@ -99,6 +102,7 @@ def rows(
                 changed_interval=_of_share(float(other.mean()), len(set(films.tolist()))),
                 shift=float(ways.mean()),
                 shift_interval=_of_mean(ways),
+                auc=area_under_roc(after.logits[mine], own) if 0 < own.mean() < 1 else math.nan,
             )
         )
     return found

@@ -98,6 +98,16 @@ def test_a_refused_model_leaves_what_is_served(
     assert content(push, before[-1]) == "a"
 
 
+def test_a_model_that_does_not_decide_by_the_lungs_is_not_pushed(push: Push) -> None:
+    kept = push(push.model("a"), servable=True, by_lungs=False)
+    assert kept.get_int_custom_property("pushed") == 0
+    unservable = push(push.model("a"), servable=False, by_lungs=True)
+    assert unservable.get_int_custom_property("pushed") == 0
+    assert not versions.versions(push.serving)
+    pushed = push(push.model("a"), servable=True, by_lungs=True)
+    assert pushed.get_int_custom_property("pushed") == 1
+
+
 def test_a_model_that_serves_well_is_pushed(push: Push) -> None:
     assert push(push.model("a"), servable=True).get_int_custom_property("pushed") == 1
 
