@@ -9,7 +9,10 @@ from pathlib import Path
 from benchmarks.process import Observed
 
 RUN = "bench"
-NO_GATE = ("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0")
+NO_GATE = (
+    *("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0"),
+    "gate.counterfactual_films=0",
+)
 NO_REPORT = ("report.robustness_films=0", "report.cam_films=0", "report.films_per_gallery=0")
 NO_AUGMENTATION = ("augment.balance=0", "augment.originals=0")
 THIN = ("image.size=64", "model.weights=random", "model.width=0.125")

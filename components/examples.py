@@ -5,7 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from components import names
 
@@ -56,3 +58,13 @@ def batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
     iterator = iter(values)
     while batch := list(islice(iterator, SLICE)):
         yield batch
+
+
+def sample(labels: NDArray[np.int64], count: int, seed: int) -> list[int]:
+    """Positions of `count` records, as many of either class as there are, at most half each."""
+    generator = np.random.default_rng(seed)
+    chosen: list[int] = []
+    for label in (0, 1):
+        positions = generator.permutation(np.flatnonzero(labels == label))
+        chosen += positions[: count // 2].tolist()
+    return sorted(chosen)

@@ -7,7 +7,6 @@ local films are enough.
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -137,7 +136,7 @@ def recalibrate(
         heat_scale=fitted.slope * old["heat_scale"],  # full heat stays as much evidence as it was
     )
     found = _judged(parts[names.TEST], fitted, old["threshold"], settings, labels)
-    _write(base, point, target)
+    variables.rewrite(base, {name: getattr(point, name) for name in _POINT}, target)
     _describe(target / EXTRA, summary, point, config, found)
 
 
@@ -219,15 +218,6 @@ def _judged(
 
 def _by_class(labels: np.ndarray) -> dict[str, int]:
     return dict(zip(names.CLASSES, np.bincount(labels, minlength=2).tolist(), strict=True))
-
-
-def _write(base: Path, point: OperatingPoint, target: Path) -> None:
-    tensors = variables.read(base)
-    for name in _POINT:
-        tensors[variables.key(name)] = np.array(getattr(point, name), np.float32)
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(base, target, ignore=shutil.ignore_patterns("push.json", *variables.FILES))
-    variables.write(target, tensors)
 
 
 def _describe(

@@ -12,6 +12,8 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
+from components.counterfactuals.component import Counterfactuals
+from components.counterfactuals.figures import BOUNDS
 from components.data_gate.component import DataGate, Limits
 from components.evaluator.config import eval_config
 from components.ingest.component import XrayExampleGen
@@ -104,7 +106,7 @@ def release(
     serving_dir: str,
     baseline: BaseNode | None = None,
 ) -> list[BaseNode]:
-    """Judges a model, tries it in a server, pushes it if it passes, and reports.
+    """Judges a model, tries it in a server and on changed films, pushes what passes, and reports.
 
     baseline: the node whose output `model` is the one served before; None: no comparison.
     """
@@ -122,10 +124,25 @@ def release(
         code_version=code_version("components.serving_check.component", "serving.__main__"),
     )
     serving_check.add_upstream_node(evaluator)
+    counterfactuals = Counterfactuals(
+        model=model,
+        examples=checked.examples,
+        settings=json.dumps(
+            {
+                "films": config.gate.counterfactual_films,
+                "seed": config.seed,
+                "bounds": {name: getattr(config.gate, name) for name in BOUNDS},
+            }
+        ),
+        split=TEST,
+        code_version=code_version("components.counterfactuals.component"),
+    )
+    counterfactuals.add_upstream_node(serving_check)
     pusher = AtomicPusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
+        counterfactual_blessing=counterfactuals.outputs["blessing"],
         serving_dir=serving_dir,
         keep_versions=config.push.keep_versions,
     )
@@ -158,6 +175,7 @@ def release(
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
+        counterfactuals=counterfactuals.outputs["blessing"],
         stress_test=stress_test.outputs["findings"],
     )
-    return [evaluator, serving_check, pusher, stress_test, reporter]
+    return [evaluator, serving_check, counterfactuals, pusher, stress_test, reporter]

@@ -4,7 +4,7 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,10 @@ class Evaluation:
     bounds: tuple[Bound, ...]
     overall: Slice
     slices: tuple[Slice, ...]
+
+    def and_also(self, bounds: Iterable[Bound]) -> "Evaluation":
+        """With what other steps ask of the model, too."""
+        return replace(self, bounds=(*self.bounds, *bounds))
 
 
 @dataclass(frozen=True)

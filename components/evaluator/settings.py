@@ -1,6 +1,6 @@
 """Settings of the gate."""
 
-from components.settings import Share, settings
+from components.settings import NonNegativeCount, Share, settings
 
 
 @settings
@@ -13,3 +13,11 @@ class GateConfig:
     max_recall_drop: Share = 0.02  # against the model served before
     # Mean over all corruptions of the drop of sensitivity or specificity, the larger; it warns.
     max_robustness_drop: Share = 0.1
+    # Test films, half of them sick, that are asked about with changes that a model which decides by
+    # the lungs does not mind (docs/counterfactuals.md), some ten times each; 0: none.
+    counterfactual_films: NonNegativeCount = 120
+    # Of their decisions at most so many may change; null: no bound.
+    letters: Share | None = 0.02  # where lead letters are laid on or taken away
+    outside: Share | None = 0.05  # where all around the lungs is another film's
+    wiped: Share | None = 0.02  # of films without lungs, called sick at good quality
+    heat_in_lungs: Share | None = 0.9  # the least; median over the films called sick

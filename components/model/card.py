@@ -100,6 +100,19 @@ def documents(summary: Mapping[str, Any]) -> dict[str, bytes]:
 
 def _recalibrated(summary: Mapping[str, Any]) -> Card:
     """What `pneumonia recalibrate` changed; nothing of a model as it was trained."""
+    if found := summary.get("unlabelled"):
+        return {
+            "Recalibration": {
+                "Done": summary["recalibrated_at"],
+                "Changed": f"the logit, by {-found['shift']:+.2f}; weights and threshold are the "
+                f"base model's, SHA-256 {found['base_sha256']}",
+                "Fitted on": f"{found['films']} films without labels",
+                "Shift there": f"{found['shift']:+.2f} {_text(found['shift_interval'])}",
+                "Share of sick films there": f"{found['share']:.2f} {_text(found['share_interval'])}",
+                "Assumed": "that both classes' logits moved alike",
+                "Judged on": "nothing: there are no labels",
+            }
+        }
     if "recalibration" not in summary:
         return {}
     found = summary["recalibration"]

@@ -1,5 +1,7 @@
 """A SavedModel's variables, read and written without its graph."""
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,16 @@ def write(saved_model: Path, tensors: Tensors) -> None:
         shape_and_slices=[""] * len(keys),
         tensors=[tf.constant(tensors[key]) for key in keys],
     )
+
+
+def rewrite(base: Path, values: Mapping[str, float], target: Path) -> None:
+    """Copies a version with other values in some of its float32[] variables, without its record."""
+    tensors = read(base)
+    for name, value in values.items():
+        tensors[key(name)] = np.array(value, np.float32)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(base, target, ignore=shutil.ignore_patterns("push.json", *FILES))
+    write(target, tensors)
 
 
 def key(name: str) -> str:

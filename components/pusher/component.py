@@ -36,12 +36,23 @@ class AtomicPusherSpec(ComponentSpec):
         "infra_blessing": component_spec.ChannelParameter(
             type=standard_artifacts.InfraBlessing, optional=True
         ),
+        "counterfactual_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
 
 class Executor(tfx_pusher.Executor):
     """TFX's Pusher with a push that a kill or a full disk cannot leave half done."""
+
+    def CheckBlessing(self, input_dict: Artifacts) -> bool:  # noqa: N802 - TFX's name
+        """Whether every judge that the pipeline has blesses the model."""
+        ours = input_dict.get("counterfactual_blessing")
+        # To TFX's Pusher it is one more blessing of the kind that it knows.
+        return super().CheckBlessing(input_dict) and (
+            not ours or super().CheckBlessing({**input_dict, "infra_blessing": ours})
+        )
 
     def Do(  # noqa: N802 - TFX's name
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
@@ -70,7 +81,7 @@ class Executor(tfx_pusher.Executor):
 
 
 class AtomicPusher(base_component.BaseComponent):
-    """Publishes a model that is blessed for its figures and, where it was tried, for its serving.
+    """Publishes a model that is blessed for its figures and for all else that it was tried for.
 
     `serving_dir` is TensorFlow Serving's `model_base_path`, on a file system that renames whole
     folders (not a bucket); the newest `keep_versions` versions stay there. The output
@@ -89,6 +100,7 @@ class AtomicPusher(base_component.BaseComponent):
         serving_dir: str,
         keep_versions: int,
         infra_blessing: BaseChannel | None = None,
+        counterfactual_blessing: BaseChannel | None = None,
     ) -> None:
         if "://" in serving_dir:
             raise ValueError(f"serving_dir {serving_dir}: give a folder; a bucket cannot rename")
@@ -99,6 +111,7 @@ class AtomicPusher(base_component.BaseComponent):
                 model=model,
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
+                counterfactual_blessing=counterfactual_blessing,
                 serving_dir=serving_dir,
                 keep_versions=keep_versions,
                 pushed_model=Channel(type=standard_artifacts.PushedModel),

@@ -34,6 +34,7 @@ def Reporter(  # noqa: N802 - the step's name
     evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
     blessing: InputArtifact[standard_artifacts.ModelBlessing],
     infra_blessing: InputArtifact[standard_artifacts.InfraBlessing],
+    counterfactuals: InputArtifact[standard_artifacts.InfraBlessing],
     stress_test: InputArtifact[StressFindings],
     report: OutputArtifact[Report],
     config: Parameter[str],
@@ -51,6 +52,7 @@ def Reporter(  # noqa: N802 - the step's name
         evaluation: Evaluator's.
         blessing: Evaluator's.
         infra_blessing: ServingCheck's.
+        counterfactuals: Counterfactuals'.
         stress_test: StressTest's.
         report: the page; its custom property `warnings` holds what people should know, by lines.
         config: the run's configuration as JSON.
@@ -67,6 +69,7 @@ def Reporter(  # noqa: N802 - the step's name
             "evaluation": evaluation,
             "blessing": blessing,
             "infra_blessing": infra_blessing,
+            "counterfactuals": counterfactuals,
             "stress_test": stress_test,
         },
         json.loads(config),

@@ -5,13 +5,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from components import names
 from components.examples import Split, batches, parsed
-from components.image import prepare
+from components.image.pixels import decoded
 from components.pictures import thumbnail
 from components.progress import bar
 
@@ -155,8 +154,7 @@ def _pictures(model: tf.Module, split: Split, films: Sequence[Film]) -> Iterable
     for batch in batches(images):
         overlays += model.signatures[names.CAM](tf.constant(batch))[names.OVERLAY].numpy().tolist()
     for film, image, overlay in zip(films, images, overlays, strict=True):
-        # TensorFlow's own decoding: what the model saw, 16-bit and all.
-        grey = Image.fromarray(np.asarray(prepare.decode_grey(tf.constant(image))))
+        grey = Image.fromarray(decoded(image))
         with Image.open(io.BytesIO(overlay)) as drawn:
             yield Picture(film, thumbnail(grey, _SIDE), thumbnail(drawn.convert("RGB"), _SIDE))
 

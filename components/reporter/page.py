@@ -17,6 +17,7 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import names
+from components.counterfactuals import findings
 from components.evaluator import results
 from components.evaluator.results import Results
 from components.examples import Split
@@ -47,6 +48,7 @@ def write(
     uris = {name: Path(artifact.uri) for name, artifact in artifacts.items()}
     saved_model = Path(path_utils.serving_model_path(artifacts["model"].uri))
     measured = results.read(uris["evaluation"])
+    changed = findings.read(uris["counterfactuals"])
     training = json.loads((saved_model / EXTRA / SUMMARY).read_text("utf-8"))
     serving = json.loads((uris["infra_blessing"] / REPORT).read_text("utf-8"))
     counts = measured.candidate.overall.counts
@@ -62,10 +64,14 @@ def write(
         name=config["name"],
         classes=names.CLASSES,
         results=measured,
-        evaluation=measured.evaluation,
+        evaluation=measured.evaluation.and_also(changed.bounds),
+        counterfactuals=changed,
         overall=measured.candidate.overall,
         curves=measured.candidate.curves,
-        blessed=_is_blessed(artifacts["blessing"]) and _is_blessed(artifacts["infra_blessing"]),
+        blessed=all(
+            _is_blessed(artifacts[name])
+            for name in ("blessing", "infra_blessing", "counterfactuals")
+        ),
         serving=serving,
         explorer=_explorer(measured, asked[0].threshold if asked else 0.5),
         charts=charts,
@@ -118,6 +124,7 @@ def _environment() -> Environment:
         num=_number,
         count="{:,}".format,
         words=lambda name: name.replace("_", " "),
+        jpeg=_jpeg,
         known=lambda interval: interval is not None and not _missing(interval[0]),
     )
     environment.globals.update(wilson=wilson)
@@ -170,6 +177,10 @@ def _lineage(
         ("Trained", training["trained_at"]),
         ("Software", software),
     ]
+
+
+def _jpeg(path: str) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(Path(path).read_bytes()).decode()
 
 
 def _font() -> str:

@@ -17,11 +17,11 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import names
-from components.examples import Split, batches
+from components.examples import Split, batches, sample
 from components.files import replacing
-from components.image import prepare
 from components.image.heatmap import HEATMAP_SIZE
 from components.image.lung_network import lung_fields, lungs_found
+from components.image.pixels import decoded
 from components.pictures import png
 from components.progress import bar
 from components.stress import corruptions, heat_maps
@@ -68,23 +68,13 @@ def StressTest(  # noqa: N802 - the step's name
         file.write(json.dumps(found, indent=1).encode())
 
 
-def sample(labels: NDArray[np.int64], count: int, seed: int) -> list[int]:
-    """Positions of `count` records, as many of either class as there are, at most half each."""
-    generator = np.random.default_rng(seed)
-    chosen: list[int] = []
-    for label in (0, 1):
-        positions = generator.permutation(np.flatnonzero(labels == label))
-        chosen += positions[: count // 2].tolist()
-    return sorted(chosen)
-
-
 def _robustness(
     model: Any, split: Split, labels: NDArray[np.int64], settings: dict[str, int]
 ) -> dict[str, Any] | None:
     positions = sample(labels, settings["robustness_films"], settings["seed"])
     if len(np.unique(labels[positions])) < 2:
         return None
-    films = [_decoded(image) for image in split.images(positions)]
+    films = [decoded(image) for image in split.images(positions)]
     total = corruptions.asked(len(films))
     with bar("corrupted films", total) as progress:
         found = corruptions.measure(
@@ -104,7 +94,7 @@ def _cam(
     positions = np.flatnonzero(labels == 1)
     positions = np.random.default_rng(settings["seed"]).permutation(positions)
     images = split.images(positions[: settings["cam_films"]].tolist())
-    films = [_squashed(_decoded(image)) for image in images]
+    films = [_squashed(decoded(image)) for image in images]
     if not films:
         return None
     maps = np.concatenate(
@@ -158,10 +148,6 @@ def _scores(model: Any, images: Sequence[bytes]) -> NDArray[np.float32]:
 def _threshold(model: Any, film: NDArray[np.uint8]) -> float:
     answer = model.signatures[names.PREDICT_IMAGE](tf.constant([png(film)]))
     return float(answer[names.THRESHOLD][0])
-
-
-def _decoded(image: bytes) -> NDArray[np.uint8]:
-    return np.asarray(prepare.decode_grey(tf.constant(image)))
 
 
 def _squashed(film: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -197,6 +197,7 @@ def _summary(
         for name, split in ((names.TRAIN, train), (names.VAL, val))
     }
     healthy, sick = counts[names.VAL].values()
+    logits = (point.slope * fitted.evidence.mean(axis=(1, 2)) + point.intercept).astype(float)
     config = asdict(settings)
     return {
         "trained_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -208,6 +209,10 @@ def _summary(
         "best_epoch": fitted.best.number,
         "operating_point": asdict(point),
         "validation": {
+            "logits": {  # `pneumonia recalibrate --unlabelled` compares another hospital's with them
+                name: np.round(logits[val.labels == label], 3).tolist()
+                for label, name in enumerate(names.CLASSES)
+            },
             "auc": fitted.best.val_auc,
             "auc_interval": newcombe(fitted.best.val_auc, sick, healthy),
             "sensitivity": point.sensitivity,

@@ -21,7 +21,19 @@ _ROWS = ("sensitivity", "specificity", "precision")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with local X-rays")
+    films = parser.add_mutually_exclusive_group(required=True)
+    films.add_argument("--data", type=Path, help="folder with local X-rays, labelled")
+    films.add_argument(
+        "--unlabelled",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with local X-rays without labels; shows the threshold for them",
+    )
+    parser.add_argument(
+        "--push",
+        action="store_true",
+        help="with --unlabelled: write and serve a version with that threshold, which no gate judges",
+    )
     add_where(parser)
     add_settings(parser)
 
@@ -35,20 +47,26 @@ def run(args: argparse.Namespace) -> int:
         config = configuration.load(path, [*_SPLITS, *args.set], name)
     except (FileNotFoundError, configuration.ConfigError) as error:
         return complain("recalibrate", error, USAGE)
-    if fault := missing(args.data):
+    if fault := missing(args.data or args.unlabelled):
         return complain("recalibrate", fault, USAGE)
+    if args.push and args.data:
+        return complain("recalibrate", "--push goes with --unlabelled: the gate pushes", USAGE)
     if not (there := versions.versions(serving)):
         fault = (
             f"{serving} holds no version yet; give the folder whose subfolders are versions, such "
             "as runs/mine/serving/pneumonia"
         )
         return complain("recalibrate", fault, USAGE)
+    # From the weights as they were trained: a second one starts where the first did.
+    base = versions.newest_trained(serving) or there[-1]
+    if args.unlabelled:
+        from pipeline.commands import unlabelled
+
+        return unlabelled.recalibrate(serving, base, args.unlabelled, args.push)
     folder = RunFolder(RUNS / name)
     try:
         with folder.locked():
             _serve_from(folder, serving)
-            # From the weights as they were trained: a second one starts where the first did.
-            base = versions.newest_trained(serving) or there[-1]
             return _recalibrate(config, serving / str(base), args.data, folder)
     except RunFolderError as error:
         return complain("recalibrate", error, FAILED)

@@ -36,7 +36,10 @@ def _bounds(verdict: Verdict, overall: Slice) -> Table:
     if verdict.serving:
         table.add_row("served answers", "", "", "as evaluated", _ok(verdict.serving["ok"]))
     table.add_section()
-    for figure in (overall.specificity, overall.auc, *overall.others):
+    bounded = {bound.figure.name for bound in verdict.evaluation.bounds}
+    asked = verdict.counterfactuals.figures if verdict.counterfactuals else ()
+    free = (figure for figure in asked if figure.name not in bounded)
+    for figure in (overall.specificity, overall.auc, *overall.others, *free):
         table.add_row(*_figure(figure), "", "")
     for signature, latency in (verdict.serving or {}).get("latency_ms", {}).items():
         table.add_row(f"served {signature}", f"{latency:.0f} ms", "", "", "")

@@ -1,4 +1,4 @@
-"""The gate's verdict on a run, read from what Evaluator, ServingCheck and AtomicPusher wrote."""
+"""The gate's verdict on a run, read from what the steps that judge wrote."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.counterfactuals.findings import Findings
 from components.evaluator import results
 from components.evaluator.results import Evaluation, NoVerdictError
 from components.pusher import versions
@@ -21,6 +22,7 @@ class Verdict:
     blessed: bool
     compared: bool  # with a model that was served before
     serving: Mapping[str, Any] | None  # ServingCheck's findings; None: it was not part of the run
+    counterfactuals: Findings | None  # as well; their bounds are among the evaluation's, too
     pushed: bool  # by this very run
     version: int | None  # the version that holds the model; None: refused, or deleted since
     served: int | None  # the version that is served now
@@ -34,6 +36,7 @@ class Verdict:
 
 def of_run(folder: RunFolder) -> Verdict:
     """The verdict on the newest run in the folder; raises NoVerdictError where it broke off."""
+    from components.counterfactuals import findings
     from components.serving_check.component import REPORT
     from pipeline.runs import lineage
 
@@ -48,13 +51,18 @@ def of_run(folder: RunFolder) -> Verdict:
     check, reporter = steps.get("ServingCheck"), steps.get("Reporter")
     report = reporter.outputs.get("report") if reporter else None
     serving = check.outputs["infra_blessing"] if check else None
+    asked = steps.get("Counterfactuals")  # None: a run of an older version
+    changed = findings.read(asked.outputs["blessing"].uri) if asked else None
+    evaluation = results.read(evaluator["evaluation"].uri).evaluation
     there = versions.versions(folder.serving)
     version = int(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None
     return Verdict(
-        evaluation=results.read(evaluator["evaluation"].uri).evaluation,
+        evaluation=evaluation.and_also(changed.bounds) if changed else evaluation,
         blessed=blessing.get("blessed") == 1
-        and (serving is None or serving.properties.get("blessed") == 1),
+        and (serving is None or serving.properties.get("blessed") == 1)
+        and (changed is None or changed.ok),
         compared="baseline_model" in blessing,
+        counterfactuals=changed,
         serving=json.loads((serving.uri / REPORT).read_text("utf-8")) if serving else None,
         pushed=not pusher.cached and pushed.get("published") == 1,
         version=version if version in there else None,

@@ -1,5 +1,6 @@
 """The pipeline from image files to the serving folder, at 64 pixels with a thin VGG."""
 
+import json
 import os
 import shutil
 import signal
@@ -57,6 +58,27 @@ def test_a_missing_class_stops_the_run_in_one_clear_line(tmp_path, films, pneumo
     assert "PNEUMONIA" in stopped.stderr
     assert "Traceback" not in stopped.stdout + stopped.stderr
     assert not _versions(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_model_that_looks_beside_the_lungs_is_refused_with_pictures(any_run, films, pneumonia):
+    cwd, _ = any_run
+    asked = ("gate.counterfactual_films=8", "gate.letters=0", "gate.outside=0")
+    words = settings(*ANY_MODEL, *asked, "gate.heat_in_lungs=1")
+    before = _versions(cwd)
+    refused = pneumonia(cwd, "run", "--data", str(films), *words)
+    assert refused.returncode == REFUSED, refused.stdout + refused.stderr
+    assert "heat in lungs" in refused.stdout
+    assert _versions(cwd) == before
+    told = json.loads(pneumonia(cwd, "report", "--json").stdout)
+    broken = {b["figure"]["name"] for b in told["evaluation"]["bounds"] if not b["ok"]}
+    assert "heat_in_lungs" in broken
+    pictures = told["counterfactuals"]["pictures"]
+    assert pictures
+    assert all((cwd / shown[side]).is_file() for shown in pictures for side in ("left", "right"))
+    page = (cwd / "runs/default/report.html").read_text(encoding="utf-8")
+    gave_away = page[page.index("Films that gave it away") : page.index('id="robustness"')]
+    assert gave_away.count("data:image/jpeg") == 2 * len(pictures)
 
 
 @pytest.mark.slow

@@ -23,7 +23,8 @@ CONFIG = configuration.load(
     overrides=[
         *("image.size=64", "model.weights=random", "model.width=0.125"),
         *("train.epochs=1", "gate.recall=0", "gate.recall_lower_bound=0"),
-        *("gate.precision=0", "gate.max_recall_drop=1"),
+        *("gate.precision=0", "gate.max_recall_drop=1", "gate.counterfactual_films=4"),
+        *("gate.letters=null", "gate.outside=null", "gate.wiped=null", "gate.heat_in_lungs=null"),
         *("report.robustness_films=2", "report.cam_films=2"),
     ]
 )

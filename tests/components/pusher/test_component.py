@@ -33,6 +33,7 @@ class Push:
         *,
         blessed: bool = True,
         servable: bool | None = None,
+        by_lungs: bool | None = None,
         baseline: Artifact | None = None,
     ) -> Artifact:
         blessing = self._artifact(standard_artifacts.ModelBlessing, "blessing")
@@ -42,10 +43,11 @@ class Push:
                 ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
             )
         inputs = {"model": [model], "model_blessing": [blessing]}
-        if servable is not None:
-            infra = self._artifact(standard_artifacts.InfraBlessing, "infra")
-            infra.set_int_custom_property("blessed", int(servable))
-            inputs["infra_blessing"] = [infra]
+        for name, said in (("infra", servable), ("counterfactual", by_lungs)):
+            if said is not None:
+                found = self._artifact(standard_artifacts.InfraBlessing, name)
+                found.set_int_custom_property("blessed", int(said))
+                inputs[f"{name}_blessing"] = [found]
         pushed = self._artifact(standard_artifacts.PushedModel, "pushed")
         Executor(BaseExecutor.Context(tmp_dir=str(self.folder), unique_id="1")).Do(
             inputs,
@@ -94,6 +96,16 @@ def test_a_refused_model_leaves_what_is_served(
     assert pushed.get_int_custom_property("pushed") == 0
     assert versions.versions(push.serving) == before
     assert content(push, before[-1]) == "a"
+
+
+def test_a_model_that_does_not_decide_by_the_lungs_is_not_pushed(push: Push) -> None:
+    kept = push(push.model("a"), servable=True, by_lungs=False)
+    assert kept.get_int_custom_property("pushed") == 0
+    unservable = push(push.model("a"), servable=False, by_lungs=True)
+    assert unservable.get_int_custom_property("pushed") == 0
+    assert not versions.versions(push.serving)
+    pushed = push(push.model("a"), servable=True, by_lungs=True)
+    assert pushed.get_int_custom_property("pushed") == 1
 
 
 def test_a_model_that_serves_well_is_pushed(push: Push) -> None:

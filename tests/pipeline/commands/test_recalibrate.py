@@ -44,7 +44,8 @@ def mine(tmp_path):
 
 
 def command(**words: object) -> int:
-    given = {"data": Path("films"), "run": None, "serving_dir": None, "set": [], **words}
+    films = {"data": Path("films"), "unlabelled": None, "push": False}
+    given = {**films, "run": None, "serving_dir": None, "set": [], **words}
     return module.run(argparse.Namespace(**given))
 
 

@@ -1,0 +1,107 @@
+"""A pushed version whose logits are moved to where another hospital's films have put them."""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from scipy import special
+from tqdm import tqdm
+
+from client import images
+from client.image_errors import ImageError
+from components import names
+from components.examples import SLICE
+from components.model import card, variables
+from components.model.card import EXTRA, RECALIBRATION, SUMMARY
+from components.unlabelled.fit import Fitted, Logits, UnlabelledError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model's calibrated logits of some films, its threshold as one, and the unreadable files."""
+
+    logits: Logits
+    cut: float
+    unreadable: int
+
+
+def of_val(base: Path) -> tuple[list[float], list[float]]:
+    """Calibrated logits of val's healthy and sick films, as they travel with a trained version.
+
+    Raises:
+        UnlabelledError: the version is a recalibration, or is older than this.
+    """
+    if (base / RECALIBRATION).is_file():
+        raise UnlabelledError(
+            f"{base} is a recalibration itself; give the folder of the trained one"
+        )
+    try:
+        held = json.loads((base / EXTRA / SUMMARY).read_text("utf-8"))["validation"]["logits"]
+        return held[names.CLASSES[0]], held[names.CLASSES[1]]
+    except (OSError, ValueError, KeyError) as error:
+        raise UnlabelledError(
+            f"{base} does not carry the logits of its validation films ({SUMMARY}: "
+            f"{type(error).__name__}); train it anew, or give labelled films (--data)"
+        ) from error
+
+
+def ask(base: Path, files: Sequence[Path]) -> Asked:
+    """Asks a version of each different film among some files."""
+    predict = tf.saved_model.load(str(base)).signatures[names.PREDICT_IMAGE]
+    seen: set[bytes] = set()
+    parts: list[np.ndarray] = []
+    unreadable, cut, batch = 0, np.nan, []
+
+    def answered(batch: list[bytes]) -> float:
+        answer = predict(tf.constant(batch))
+        inside = np.clip(answer[names.PROBABILITY].numpy().astype(np.float64), 1e-7, 1 - 1e-7)
+        parts.append(special.logit(inside))
+        return float(special.logit(answer[names.THRESHOLD].numpy()[0].astype(np.float64)))
+
+    for file in tqdm(files, desc="films", unit="film", file=sys.stderr):
+        try:
+            data = images.read(file).data
+        except ImageError:
+            unreadable += 1
+            continue
+        digest = hashlib.sha256(data).digest()
+        if digest not in seen:
+            seen.add(digest)
+            batch.append(data)
+        if len(batch) == SLICE:
+            cut = answered(batch)
+            batch = []
+    if batch:
+        cut = answered(batch)
+    return Asked(np.concatenate(parts) if parts else np.empty(0), cut, unreadable)
+
+
+def write(base: Path, fitted: Fitted, base_sha256: str, target: Path) -> None:
+    """Writes the version with its logits moved back by the shift; the threshold stays.
+
+    Args:
+        base: the SavedModel of a trained version.
+        fitted: what its logits are at the site.
+        base_sha256: names the base's content.
+        target: where the SavedModel is written.
+    """
+    summary: dict[str, Any] = json.loads((base / EXTRA / SUMMARY).read_text("utf-8"))
+    intercept = summary["operating_point"]["intercept"] - fitted.shift
+    variables.rewrite(base, {"intercept": intercept}, target)
+    found = {"base_sha256": base_sha256, **asdict(fitted)}
+    summary["operating_point"]["intercept"] = intercept
+    summary["unlabelled"] = found
+    summary["recalibrated_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    documents: Iterable[tuple[str, bytes]] = (
+        (RECALIBRATION.name, json.dumps({"unlabelled": found}, indent=1).encode()),
+        *card.documents(summary).items(),
+    )
+    for name, content in documents:
+        (target / EXTRA / name).write_bytes(content)
