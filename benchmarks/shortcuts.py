@@ -1,6 +1,6 @@
 """`python -m benchmarks.shortcuts`: what a run's model looks at, on its own held-out films.
 
-What the gate asks of a sample (components/counterfactuals) is asked of all test films, or of so many.
+What the gate asks of a sample (components/counterfactuals) is asked of all test films, or of some.
 """
 
 import argparse

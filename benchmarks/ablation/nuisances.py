@@ -1,4 +1,4 @@
-"""Changes of an encoded film that leave the lungs as they are: what a shortcut learns or trips over.
+"""Changes of an encoded film that leave the lungs alone: what a shortcut learns or trips over.
 
 `swap` gives a film the other class's look; `corrupt` draws one mild fault that any hospital's films
 may have; `cut` collimates a normal film lower.

@@ -1,7 +1,6 @@
 """Lets a candidate pass only where it decides by the lungs and not by what lies around them."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,6 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
-from tqdm import tqdm
 
 from components import names
 from components.counterfactuals import changes, figures, findings, pictures
@@ -30,6 +28,7 @@ from components.image.heatmap import HEATMAP_SIZE
 from components.image.lung_network import lung_fields, lungs_found
 from components.image.pixels import decoded
 from components.pictures import png
+from components.progress import bar
 
 _SIDE: Final = 512  # the shorter side of a film while it is changed; the model looks at fewer
 _SHOWN: Final = 4  # pictures of a kind
@@ -152,7 +151,7 @@ def _asked(
     parts: list[Answers] = []
     telling: list[tuple[Changed, float, float]] = []
     of_kind: Counter[str] = Counter()
-    with tqdm(desc="changed films", unit="film", file=sys.stderr) as bar:
+    with bar("changed films", None) as progress:
         for batch in _in_batches(changes.of_films(films, seed)):
             images = [png(changed.pixels) for changed in batch]
             answers = _answers(model.signatures[names.PREDICT_IMAGE](tf.constant(images)))
@@ -164,7 +163,7 @@ def _asked(
                     telling.append((changed, *map(float, special.expit(pair))))
             asked += [replace(changed, pixels=np.empty((0, 0), np.uint8)) for changed in batch]
             parts.append(answers)
-            bar.update(len(batch))
+            progress.update(len(batch))
     return asked, _joined(parts), telling
 
 

@@ -1,4 +1,4 @@
-"""What a model's answers to changed films say, in figures with intervals, and the bounds on them."""
+"""What a model's answers to changed films say: figures with intervals, and their bounds."""
 
 import math
 from collections.abc import Mapping, Sequence

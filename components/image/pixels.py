@@ -8,5 +8,5 @@ from components.image import prepare
 
 
 def decoded(image: bytes) -> NDArray[np.uint8]:
-    """uint8[H,W] of a JPEG or PNG, by TensorFlow's own decoding: what a model sees, 16-bit and all."""
+    """Decodes a JPEG or PNG to uint8[H,W] as the served graph does, 16-bit and all."""
     return np.asarray(prepare.decode_grey(tf.constant(image)))

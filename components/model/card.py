@@ -108,7 +108,7 @@ def _recalibrated(summary: Mapping[str, Any]) -> Card:
                 f"base model's, SHA-256 {found['base_sha256']}",
                 "Fitted on": f"{found['films']} films without labels",
                 "Shift there": f"{found['shift']:+.2f} {_text(found['shift_interval'])}",
-                "Share of sick films there": f"{found['share']:.2f} {_text(found['share_interval'])}",
+                "Sick films there": f"{found['share']:.2f} {_text(found['share_interval'])}",
                 "Assumed": "that both classes' logits moved alike",
                 "Judged on": "nothing: there are no labels",
             }

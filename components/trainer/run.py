@@ -209,7 +209,7 @@ def _summary(
         "best_epoch": fitted.best.number,
         "operating_point": asdict(point),
         "validation": {
-            "logits": {  # `pneumonia recalibrate --unlabelled` compares another hospital's with them
+            "logits": {  # `pneumonia recalibrate --unlabelled` compares a site's with them
                 name: np.round(logits[val.labels == label], 3).tolist()
                 for label, name in enumerate(names.CLASSES)
             },

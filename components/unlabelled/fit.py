@@ -25,9 +25,7 @@ _SHIFTS: Final = np.linspace(-1, 1, 121)  # tried, in distances between the clas
 _SHARES: Final = np.linspace(0.005, 0.995, 100)  # of sick films
 _STRANGE: Final = 0.01  # of a site's films may be like no film of val: one decides nothing
 _WIDE: Final = 0.5  # of the distance between the classes: a wider interval says nothing
-_AWAY: Final = (
-    0.1  # between the distributions; at any distance many films are proof of a difference
-)
+_AWAY: Final = 0.1  # between the distributions; many films prove any distance
 _LEVEL: Final = 0.95
 _TABLE: Final = 2048  # places at which a density is computed, then interpolated
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from scipy import special
-from tqdm import tqdm
 
 from client import images
 from client.image_errors import ImageError
@@ -20,6 +18,7 @@ from components import names
 from components.examples import SLICE
 from components.model import card, variables
 from components.model.card import EXTRA, RECALIBRATION, SUMMARY
+from components.progress import tracked
 from components.unlabelled.fit import Fitted, Logits, UnlabelledError
 
 
@@ -65,7 +64,7 @@ def ask(base: Path, files: Sequence[Path]) -> Asked:
         parts.append(special.logit(inside))
         return float(special.logit(answer[names.THRESHOLD].numpy()[0].astype(np.float64)))
 
-    for file in tqdm(files, desc="films", unit="film", file=sys.stderr):
+    for file in tracked(files, "films", len(files)):
         try:
             data = images.read(file).data
         except ImageError:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--push",
         action="store_true",
-        help="with --unlabelled: write and serve a version with that threshold, which no gate judges",
+        help="with --unlabelled: serve a version with that threshold, which no gate judges",
     )
     add_where(parser)
     add_settings(parser)

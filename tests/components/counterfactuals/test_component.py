@@ -23,7 +23,7 @@ BYTES = [tf.TensorSpec([None], tf.string, name=names.IMAGE_BYTES)]
 
 
 class Reads(tf.Module):
-    """Calls a film sick that is bright in the lungs, or `corner`: whose upper right has a letter."""
+    """Calls a film sick that is bright in the lungs, or (`corner`) has a letter upper right."""
 
     def __init__(self, corner: bool) -> None:
         super().__init__()
