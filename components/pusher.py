@@ -36,6 +36,9 @@ class AtomicPusherSpec(ComponentSpec):
         "infra_blessing": component_spec.ChannelParameter(
             type=standard_artifacts.InfraBlessing, optional=True
         ),
+        "second_infra_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -53,7 +56,9 @@ class Executor(tfx_pusher.Executor):
         versions.PublishError.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        if not self.CheckBlessing(input_dict):
+        second = input_dict.get("second_infra_blessing")
+        tried_again = {**input_dict, "infra_blessing": second} if second else input_dict
+        if not (self.CheckBlessing(input_dict) and self.CheckBlessing(tried_again)):
             self._MarkNotPushed(pushed)
             return
         folder = Path(exec_properties["serving_dir"])
@@ -89,6 +94,7 @@ class AtomicPusher(base_component.BaseComponent):
         serving_dir: str,
         keep_versions: int,
         infra_blessing: BaseChannel | None = None,
+        second_infra_blessing: BaseChannel | None = None,
     ) -> None:
         if "://" in serving_dir:
             raise ValueError(f"serving_dir {serving_dir}: give a folder; a bucket cannot rename")
@@ -99,6 +105,7 @@ class AtomicPusher(base_component.BaseComponent):
                 model=model,
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
+                second_infra_blessing=second_infra_blessing,
                 serving_dir=serving_dir,
                 keep_versions=keep_versions,
                 pushed_model=Channel(type=standard_artifacts.PushedModel),
