@@ -27,6 +27,7 @@ class FakeKubernetes:
         claim = {"persistentVolumeClaim": {"claimName": "models"}}
         mounts = [{"name": "pvc", "mountPath": str(volume)}]
         self._step = {
+            **{"apiVersion": "v1", "kind": "Pod"},
             "metadata": {"name": STEP, "uid": "1"},
             "spec": {
                 "containers": [{"name": "main", "volumeMounts": mounts}],
