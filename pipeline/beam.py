@@ -9,7 +9,7 @@ _FLINK = "pipeline.flink.runner.FlinkRunner"
 
 def beam_args(config: BeamConfig) -> list[str]:
     """Beam's command-line arguments for the configured runner; the user's own come last."""
-    # Named even where no image is used: otherwise TFX packs its own sources for each step, 7 s long.
+    # Named even where no image is used: otherwise TFX packs its own sources for every step (7 s).
     image = config.worker_image or "none"
     return [*_runner(config), f"--sdk_container_image={image}", *config.args]
 

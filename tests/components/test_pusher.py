@@ -33,6 +33,7 @@ class Push:
         *,
         blessed: bool = True,
         servable: bool | None = None,
+        servable_again: bool | None = None,
         baseline: Artifact | None = None,
     ) -> Artifact:
         blessing = self._artifact(standard_artifacts.ModelBlessing, "blessing")
@@ -42,10 +43,14 @@ class Push:
                 ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
             )
         inputs = {"model": [model], "model_blessing": [blessing]}
-        if servable is not None:
-            infra = self._artifact(standard_artifacts.InfraBlessing, "infra")
-            infra.set_int_custom_property("blessed", int(servable))
-            inputs["infra_blessing"] = [infra]
+        for key, served in (
+            ("infra_blessing", servable),
+            ("second_infra_blessing", servable_again),
+        ):
+            if served is not None:
+                infra = self._artifact(standard_artifacts.InfraBlessing, key)
+                infra.set_int_custom_property("blessed", int(served))
+                inputs[key] = [infra]
         pushed = self._artifact(standard_artifacts.PushedModel, "pushed")
         Executor(BaseExecutor.Context(tmp_dir=str(self.folder), unique_id="1")).Do(
             inputs,
@@ -94,6 +99,15 @@ def test_a_refused_model_leaves_what_is_served(
     assert pushed.get_int_custom_property("pushed") == 0
     assert versions.versions(push.serving) == before
     assert content(push, before[-1]) == "a"
+
+
+def test_a_model_that_either_server_refuses_is_not_pushed(push: Push) -> None:
+    for tried in ((True, False), (False, True)):
+        pushed = push(push.model("a"), servable=tried[0], servable_again=tried[1])
+        assert pushed.get_int_custom_property("pushed") == 0
+    assert not versions.versions(push.serving)
+    pushed = push(push.model("a"), servable=True, servable_again=True)
+    assert pushed.get_int_custom_property("pushed") == 1
 
 
 def test_a_model_that_serves_well_is_pushed(push: Push) -> None:
