@@ -49,6 +49,7 @@ TEST = [
     "hypothesis>=6.130",
     "ipykernel>=6.29",
     "jsonschema>=4.23",
+    "kfp-kubernetes>=2.16,<2.17",
     "kubernetes-validate>=1.30",
     "mypy>=1.15",
     "nbclient>=0.10",

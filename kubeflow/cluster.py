@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from pipeline.config import ConfigError
 
 DEFAULT = Path(__file__).with_name("cluster.yaml")
+INFRA_VALIDATOR = "InfraValidator"
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -53,6 +54,14 @@ class Step:
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
+class Trial:
+    """How TFX's InfraValidator tries the model in a pod of the real server."""
+
+    image: Annotated[str, Field(pattern=r"^[^:@]+(:\d+/[^:@]+)?(:[\w.-]+|@sha256:[0-9a-f]{64})$")]
+    dir: Folder  # on a volume that the step InfraValidator mounts, and the server's pod with it
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
 class Cluster:
     """The whole cluster file."""
 
@@ -62,6 +71,7 @@ class Cluster:
     cache_dir: Folder | None = None
     pipeline_root: str | None = None  # None: the cluster's own default
     image_pull_secrets: tuple[str, ...] = ()
+    infra_validator: Trial | None = None  # None: the embedded server alone tries the model
     step: Step = dataclasses.field(default_factory=Step)
     steps: dict[str, Step] = dataclasses.field(default_factory=dict)
 
@@ -78,7 +88,7 @@ def load(path: Path = DEFAULT, **replaced: str | None) -> Cluster:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TypeAdapter(Cluster).validate_python(_filled(values, replaced))
+        cluster = TypeAdapter(Cluster).validate_python(_filled(values, replaced))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); give a YAML file") from error
     except yaml.YAMLError as error:
@@ -89,6 +99,14 @@ def load(path: Path = DEFAULT, **replaced: str | None) -> Cluster:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {field}: {first['msg']} (got {first['input']!r})") from error
+    trial = cluster.infra_validator
+    volumes = cluster.of(INFRA_VALIDATOR).volumes.values()
+    if trial and not any(trial.dir.startswith(f"{volume}/") for volume in volumes):
+        raise ConfigError(
+            f"{path}: infra_validator.dir: {trial.dir} lies on none of the volumes that "
+            f"steps.{INFRA_VALIDATOR} mounts; the server's pod finds the model on a volume only"
+        )
+    return cluster
 
 
 def _filled(values: Any, replaced: dict[str, str | None]) -> dict[str, Any]:

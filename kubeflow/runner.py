@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ from tfx.types import BaseChannel, standard_artifacts
 
 from components.files import replacing
 from kubeflow import spec
-from kubeflow.cluster import Cluster
+from kubeflow.cluster import Cluster, Trial
+from kubeflow.infra_validator import InfraValidator
 from pipeline.config import Config
 from pipeline.pipeline import create_pipeline
 
@@ -61,6 +63,7 @@ def compile_pipeline(config: Config, cluster: Cluster, *, baseline: str | None =
         serving_dir=cluster.serving_dir,
         cache_dir=cluster.cache_dir,
         baseline=_importer if baseline else None,
+        infra_validator=_infra_validator(cluster.infra_validator),
         schema_file=SCHEMA,
     )
     runner = KubeflowV2DagRunner(
@@ -76,6 +79,14 @@ def compile_pipeline(config: Config, cluster: Cluster, *, baseline: str | None =
     return Package(
         job=spec.finished(job, cluster, types, defaults), platform=spec.platform(job, cluster)
     )
+
+
+def _infra_validator(
+    trial: Trial | None,
+) -> Callable[[BaseChannel, BaseChannel], InfraValidator] | None:
+    if trial is None:
+        return None
+    return lambda model, examples: InfraValidator(model, examples, trial)
 
 
 def _importer(_candidate: BaseChannel) -> Importer:

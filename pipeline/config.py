@@ -4,10 +4,10 @@ import dataclasses
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from components.data_gate.settings import ShiftConfig
 from components.evaluator.settings import GateConfig
@@ -16,6 +16,8 @@ from components.ingest.settings import DataConfig
 from components.model.settings import ModelConfig, OperatingPointConfig
 from components.settings import Count, NonNegativeCount, settings
 from components.trainer.settings import TrainConfig
+
+Endpoint = Annotated[str, Field(pattern=r"^[^\s/:]+:\d{1,5}$")]
 
 
 class ConfigError(ValueError):
@@ -42,10 +44,27 @@ class PushConfig:
 class BeamConfig:
     """Where Beam runs."""
 
-    # direct: on this machine; flink; or a runner of Beam's own by its name (see docs/scaling.md)
-    runner: Annotated[str, Field(pattern=r"^(direct|flink|[A-Z]\w*Runner)$")] = "direct"
+    # direct: on this machine; portable: a job server of the site's; flink: the test bed; or one of
+    # Beam's own runners by its name (see docs/scaling.md)
+    runner: Annotated[str, Field(pattern=r"^(direct|portable|flink|[A-Z]\w*Runner)$")] = "direct"
     workers: Count = 1  # processes, or Flink's parallelism
+    job_endpoint: Endpoint | None = None  # portable: the job server
+    artifact_endpoint: Endpoint | None = None  # None: the one that the job server names
+    worker_pool: Endpoint | None = None  # as its machines reach their pool, or ...
+    worker_image: str | None = None  # ... the image that they start workers of
     args: tuple[str, ...] = ()  # passed through to Beam
+
+    @model_validator(mode="after")
+    def _one_way_to_work(self) -> Self:
+        portable = (self.job_endpoint, self.artifact_endpoint, self.worker_pool, self.worker_image)
+        if self.runner != "portable":
+            if any(portable):
+                raise ValueError("endpoints, worker_pool and worker_image are for runner portable")
+        elif self.job_endpoint is None:
+            raise ValueError("runner portable needs job_endpoint, host:port of a Beam job server")
+        elif (self.worker_pool is None) == (self.worker_image is None):
+            raise ValueError("runner portable needs either worker_pool or worker_image")
+        return self
 
 
 @settings

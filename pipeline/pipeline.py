@@ -32,6 +32,7 @@ def create_pipeline(
     cache_dir: str | None = None,
     baseline: Callable[[BaseChannel], BaseNode] | None = None,
     last_run: Callable[[BaseChannel], BaseNode] | None = None,
+    infra_validator: Callable[[BaseChannel, BaseChannel], BaseNode] | None = None,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
     schema_file: str = str(steps.SCHEMA),
 ) -> Pipeline:
@@ -48,6 +49,8 @@ def create_pipeline(
             served before; None: no comparison.
         last_run: makes, of the statistics' channel, the node whose output `before` are the
             statistics of the last run's data; None: no comparison.
+        infra_validator: makes, of the model's and the examples' channels, the node whose output
+            `blessing` the Pusher asks for, too; None: the embedded server's alone.
         metadata: ML Metadata's connection, where the runner does not bring its own.
         schema_file: the schema, as the machine that runs the steps finds it.
     """
@@ -87,7 +90,7 @@ def create_pipeline(
         augmenter,
         trainer,
         *([baseline_node] if baseline_node else []),
-        *steps.release(config, checked, model, serving_dir, baseline_node),
+        *steps.release(config, checked, model, serving_dir, baseline_node, infra_validator),
     ]
     return Pipeline(
         pipeline_name=names.MODEL_NAME,

@@ -105,10 +105,12 @@ def release(
     model: BaseChannel,
     serving_dir: str,
     baseline: BaseNode | None = None,
+    infra_validator: Callable[[BaseChannel, BaseChannel], BaseNode] | None = None,
 ) -> list[BaseNode]:
     """Judges a model, tries it in a server and on changed films, pushes what passes, and reports.
 
     baseline: the node whose output `model` is the one served before; None: no comparison.
+    infra_validator: makes, of the model and the examples, a node that tries the model once more.
     """
     evaluator = Evaluator(
         examples=checked.examples,
@@ -138,11 +140,15 @@ def release(
         code_version=code_version("components.counterfactuals.component"),
     )
     counterfactuals.add_upstream_node(serving_check)
+    trials = [infra_validator(model, checked.examples)] if infra_validator else []
+    for trial in trials:
+        trial.add_upstream_node(serving_check)
     pusher = AtomicPusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
         counterfactual_blessing=counterfactuals.outputs["blessing"],
+        second_infra_blessing=trials[0].outputs["blessing"] if trials else None,
         serving_dir=serving_dir,
         keep_versions=config.push.keep_versions,
     )
@@ -178,4 +184,12 @@ def release(
         counterfactuals=counterfactuals.outputs["blessing"],
         stress_test=stress_test.outputs["findings"],
     )
-    return [evaluator, serving_check, counterfactuals, pusher, stress_test, reporter]
+    return [
+        evaluator,
+        serving_check,
+        *trials,
+        counterfactuals,
+        pusher,
+        stress_test,
+        reporter,
+    ]

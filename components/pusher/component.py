@@ -22,6 +22,8 @@ from components.pusher import versions
 
 Artifacts = dict[str, list[Artifact]]
 
+_FURTHER_BLESSINGS = ("counterfactual_blessing", "second_infra_blessing")
+
 
 class AtomicPusherSpec(ComponentSpec):
     """What AtomicPusher reads, writes and is told."""
@@ -39,6 +41,9 @@ class AtomicPusherSpec(ComponentSpec):
         "counterfactual_blessing": component_spec.ChannelParameter(
             type=standard_artifacts.InfraBlessing, optional=True
         ),
+        "second_infra_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -48,10 +53,12 @@ class Executor(tfx_pusher.Executor):
 
     def CheckBlessing(self, input_dict: Artifacts) -> bool:  # noqa: N802 - TFX's name
         """Whether every judge that the pipeline has blesses the model."""
-        ours = input_dict.get("counterfactual_blessing")
-        # To TFX's Pusher it is one more blessing of the kind that it knows.
-        return super().CheckBlessing(input_dict) and (
-            not ours or super().CheckBlessing({**input_dict, "infra_blessing": ours})
+        # To TFX's Pusher these are more blessings of the kind that it knows.
+        others = (input_dict.get(key) for key in _FURTHER_BLESSINGS)
+        return super().CheckBlessing(input_dict) and all(
+            super(Executor, self).CheckBlessing({**input_dict, "infra_blessing": other})
+            for other in others
+            if other
         )
 
     def Do(  # noqa: N802 - TFX's name
@@ -101,6 +108,7 @@ class AtomicPusher(base_component.BaseComponent):
         keep_versions: int,
         infra_blessing: BaseChannel | None = None,
         counterfactual_blessing: BaseChannel | None = None,
+        second_infra_blessing: BaseChannel | None = None,
     ) -> None:
         if "://" in serving_dir:
             raise ValueError(f"serving_dir {serving_dir}: give a folder; a bucket cannot rename")
@@ -112,6 +120,7 @@ class AtomicPusher(base_component.BaseComponent):
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
                 counterfactual_blessing=counterfactual_blessing,
+                second_infra_blessing=second_infra_blessing,
                 serving_dir=serving_dir,
                 keep_versions=keep_versions,
                 pushed_model=Channel(type=standard_artifacts.PushedModel),

@@ -9,8 +9,9 @@ _FLINK = "pipeline.beam.flink.runner.FlinkRunner"
 
 def beam_args(config: BeamConfig) -> list[str]:
     """Lists Beam's command-line arguments for the configured runner; the user's own come last."""
-    # Named, though no image is used: otherwise TFX packs its own sources for every step, 7 s each.
-    return [*_runner(config), "--sdk_container_image=none", *config.args]
+    # Named even where no image is used: otherwise TFX packs its own sources for every step (7 s).
+    image = config.worker_image or "none"
+    return [*_runner(config), f"--sdk_container_image={image}", *config.args]
 
 
 def _runner(config: BeamConfig) -> list[str]:
@@ -27,6 +28,8 @@ def _runner(config: BeamConfig) -> list[str]:
             "--environment_cache_millis=5000",
             "--beam_plugin=tfx",
         ]
+    if config.runner == "portable":
+        return _portable(config)
     if config.runner != "direct":
         return [f"--runner={config.runner}", "--beam_plugin=tfx"]
     if config.workers == 1:
@@ -35,4 +38,21 @@ def _runner(config: BeamConfig) -> list[str]:
         f"--runner={_DIRECT}",
         f"--direct_num_workers={config.workers}",
         "--direct_running_mode=multi_processing",
+    ]
+
+
+def _portable(config: BeamConfig) -> list[str]:
+    artifacts = config.artifact_endpoint
+    workers = (
+        ["--environment_type=EXTERNAL", f"--environment_config={config.worker_pool}"]
+        if config.worker_pool
+        else ["--environment_type=DOCKER"]
+    )
+    return [
+        "--runner=PortableRunner",
+        f"--job_endpoint={config.job_endpoint}",
+        *([f"--artifact_endpoint={artifacts}"] if artifacts else []),
+        *workers,
+        f"--sdk_worker_parallelism={config.workers}",
+        "--beam_plugin=tfx",
     ]

@@ -31,6 +31,8 @@ def test_named_fields_go_before_the_file_s(tmp_path):
         ({"step": "{tolerations: [{key: a, operator: Exists, value: x}]}"}, "takes no value"),
         ({"step": "{node_selector: [ssd]}"}, "step.node_selector"),
         ({"image_pull_secrets": "registry"}, "image_pull_secrets"),
+        ({"infra_validator": "{image: a:1, dir: /mnt/trial}"}, "infra_validator.dir"),
+        ({"infra_validator": "{image: latest, dir: /mnt/trial}"}, "infra_validator.image"),
         ({"serving_dir": "gs://bucket/models"}, "serving_dir"),
         ({"image": "[]"}, "image"),
         ({"steps": "[Trainer]"}, "must hold fields"),

@@ -262,6 +262,23 @@ def test_without_a_baseline_there_is_none_to_import():
     assert "baseline" not in package.job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]
 
 
+def test_the_pusher_asks_for_infra_validator_s_blessing_too(tmp_path):
+    mine = tmp_path / "cluster.yaml"
+    text = cluster.DEFAULT.read_text().replace("# infra_validator:", "infra_validator:")
+    volume = "  InfraValidator: {volumes: {pneumonia-models: /mnt/serving}}\n"
+    mine.write_text(text.replace("steps:\n", f"steps:\n{volume}", 1))
+    package = runner.compile_pipeline(config.load(), cluster.load(mine))
+    pipeline = package.job["pipelineSpec"]
+    given = pipeline["root"]["dag"]["tasks"]["AtomicPusher"]["inputs"]["artifacts"]
+    producers = {key: value["taskOutputArtifact"]["producerTask"] for key, value in given.items()}
+    assert producers["infra_blessing"] == "ServingCheck"
+    assert producers["second_infra_blessing"] == "InfraValidator"
+    tried = json.loads(constants(pipeline, "InfraValidator")["serving_spec"])
+    assert tried["tensorflow_serving"]["tags"] == ["2.20.0"]
+    manifest = REPOSITORY / "serving/tensorflow_serving/kubernetes/deployment.yaml"
+    assert f"image: {tried['tensorflow_serving']['image_name']}:2.20.0\n" in manifest.read_text()
+
+
 def test_vertex_ai_s_json_holds_the_whole_job(tmp_path):
     path = tmp_path / "pneumonia.json"
     mine = tmp_path / "cluster.yaml"

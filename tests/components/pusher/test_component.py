@@ -34,6 +34,7 @@ class Push:
         blessed: bool = True,
         servable: bool | None = None,
         by_lungs: bool | None = None,
+        servable_again: bool | None = None,
         baseline: Artifact | None = None,
     ) -> Artifact:
         blessing = self._artifact(standard_artifacts.ModelBlessing, "blessing")
@@ -43,11 +44,15 @@ class Push:
                 ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
             )
         inputs = {"model": [model], "model_blessing": [blessing]}
-        for name, said in (("infra", servable), ("counterfactual", by_lungs)):
-            if said is not None:
-                found = self._artifact(standard_artifacts.InfraBlessing, name)
-                found.set_int_custom_property("blessed", int(said))
-                inputs[f"{name}_blessing"] = [found]
+        for key, verdict in (
+            ("infra_blessing", servable),
+            ("counterfactual_blessing", by_lungs),
+            ("second_infra_blessing", servable_again),
+        ):
+            if verdict is not None:
+                found = self._artifact(standard_artifacts.InfraBlessing, key)
+                found.set_int_custom_property("blessed", int(verdict))
+                inputs[key] = [found]
         pushed = self._artifact(standard_artifacts.PushedModel, "pushed")
         Executor(BaseExecutor.Context(tmp_dir=str(self.folder), unique_id="1")).Do(
             inputs,
@@ -105,6 +110,15 @@ def test_a_model_that_does_not_decide_by_the_lungs_is_not_pushed(push: Push) -> 
     assert unservable.get_int_custom_property("pushed") == 0
     assert not versions.versions(push.serving)
     pushed = push(push.model("a"), servable=True, by_lungs=True)
+    assert pushed.get_int_custom_property("pushed") == 1
+
+
+def test_a_model_that_either_server_refuses_is_not_pushed(push: Push) -> None:
+    for tried in ((True, False), (False, True)):
+        pushed = push(push.model("a"), servable=tried[0], servable_again=tried[1])
+        assert pushed.get_int_custom_property("pushed") == 0
+    assert not versions.versions(push.serving)
+    pushed = push(push.model("a"), servable=True, servable_again=True)
     assert pushed.get_int_custom_property("pushed") == 1
 
 

@@ -44,12 +44,13 @@ def portable() -> Iterator[list[str]]:
         server(service, f"--port={job}", port=job),
         server(workers, f"--service_port={pool}", f"--container_executable={WORKER}", port=pool),
     ):
-        given = (
-            f"--job_endpoint=localhost:{job}",
-            "--environment_type=EXTERNAL",
-            f"--environment_config=localhost:{pool}",
+        yield beam_args(
+            BeamConfig(
+                runner="portable",
+                job_endpoint=f"localhost:{job}",
+                worker_pool=f"localhost:{pool}",
+            )
         )
-        yield beam_args(BeamConfig(runner="PortableRunner", args=given))
 
 
 def statistics(examples: Examples, folder: Path, args: list[str]) -> bytes:
