@@ -19,8 +19,8 @@ from tfx.types.standard_artifacts import InfraBlessing
 from tfx.types.standard_component_specs import InfraValidatorSpec
 from tfx.utils import kube_utils
 
+from components import names
 from kubeflow.cluster import Trial
-from pipeline import features
 
 _NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LOADING_SECONDS: Final = 600  # pulling the image is part of it
@@ -80,16 +80,16 @@ class InfraValidator(base_component.BaseComponent):
                 serving_spec=pb.ServingSpec(
                     tensorflow_serving=server,
                     kubernetes=pb.KubernetesConfig(serving_pod_overrides=pod),
-                    model_name=features.MODEL_NAME,
+                    model_name=names.MODEL_NAME,
                 ),
                 validation_spec=pb.ValidationSpec(
                     max_loading_time_seconds=_LOADING_SECONDS, num_tries=2
                 ),
                 request_spec=pb.RequestSpec(
                     tensorflow_serving=pb.TensorFlowServingRequestSpec(
-                        signature_names=[features.SERVING_DEFAULT]
+                        signature_names=[names.SERVING_DEFAULT]
                     ),
-                    split_name=features.TEST,
+                    split_name=names.TEST,
                     num_examples=_FILMS,
                 ),
                 dir=trial.dir,

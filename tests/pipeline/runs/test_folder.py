@@ -10,7 +10,7 @@ from pipeline.runs.folder import RunFolder, RunFolderError, find, latest
 HOLD = """
 import sys, time
 from pathlib import Path
-from pipeline.run_folder import RunFolder
+from pipeline.runs.folder import RunFolder
 with RunFolder(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(600)
