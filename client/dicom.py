@@ -182,9 +182,7 @@ def _settle_transfer_syntax(dataset: pydicom.FileDataset) -> None:
     if not syntax:
         raise ImageError(Reason.UNREADABLE, "the DICOM lacks TransferSyntaxUID")
     if syntax not in _DECODERS:
-        name = _NEWER.get(syntax) or (
-            syntax.name if syntax.is_transfer_syntax else "no known syntax"
-        )
+        name = syntax.name if syntax.is_transfer_syntax else _NEWER.get(syntax, "no known syntax")
         raise ImageError(Reason.UNSUPPORTED, f"DICOM in {name}, for which there is no decoder")
 
 

@@ -17,7 +17,7 @@ def value(dataset: Dataset, keyword: str) -> Any:
         element = dataset[keyword]
         found = element.value[0] if element.VM > 1 or element.VR == "SQ" else element.value
         return None if element.is_empty else found
-    except Exception:  # noqa: BLE001 - pydicom converts on access, and raises what it may
+    except Exception:  # pydicom converts on access, and raises what it may
         return None
 
 

@@ -66,8 +66,8 @@ class Requests:
         return request
 
 
-def prediction(response: Any, latency: float) -> Prediction:
-    """The first row of a PredictResponse.
+def prediction(response: Any, latency: float, notes: tuple[str, ...] = ()) -> Prediction:
+    """The first row of a PredictResponse, with what reading the X-ray told.
 
     Raises ServerError where an output of the contract is missing or cannot be read.
     """
@@ -85,6 +85,7 @@ def prediction(response: Any, latency: float) -> Prediction:
         quality=None if quality is None else float(quality),
         heatmap=row.get("heatmap"),
         overlay=row.get("overlay_png_bytes"),
+        notes=notes,
     )
 
 

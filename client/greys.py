@@ -41,16 +41,21 @@ def display(stored: NDArray, dataset: Dataset) -> tuple[NDArray[np.uint8], tuple
     """
     limits = np.iinfo(stored.dtype)
     domain = np.arange(limits.min, limits.max + 1)
-    unsigned = stored.view(f"u{stored.itemsize}")
-    # As unsigned, negative values stand behind the others.
-    is_there = np.roll(np.bincount(unsigned.ravel(), minlength=len(domain)) > 0, -limits.min)
+    places = stored.view(f"u{stored.itemsize}")  # in a table whose second half is negative
+    is_there = np.zeros(len(domain), bool)
+    for row in places:  # numpy makes 8 bytes of each index, so not all at once
+        is_there[row] = True
+    is_there = np.roll(is_there, -limits.min)
     is_film = ~_is_padding(domain, dataset)
     shares = _shares(_of_modality(domain, dataset), is_film & is_there, dataset)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
-    greys = np.rint(np.where(is_film, shares, 0) * 255).astype(np.uint8)
+    greys = np.roll(np.rint(np.where(is_film, shares, 0) * 255).astype(np.uint8), limits.min)
+    pixels = np.empty(stored.shape, np.uint8)
+    for row, row_places in zip(pixels, places, strict=True):
+        np.take(greys, row_places, out=row)
     notes = (_NO_SLOPE,) if dicom_elements.number(dataset, "RescaleSlope") == 0 else ()
-    return np.roll(greys, limits.min)[unsigned], notes
+    return pixels, notes
 
 
 def _is_padding(domain: NDArray, dataset: Dataset) -> NDArray[np.bool_]:
@@ -149,7 +154,7 @@ def _table(item: Dataset, dataset: Dataset) -> Table | None:
             words = np.frombuffer(content[: len(content) // 2 * 2], f"{order}u2").astype("<u2")
         else:
             words = np.array(content, np.int64).ravel().astype("<u2")
-    except Exception:  # noqa: BLE001 - pydicom converts on access, and raises what it may
+    except Exception:  # pydicom converts on access, and raises what it may
         return None
     count = count or _LONGEST_TABLE
     entries = words if len(words) >= count else words.view(np.uint8)

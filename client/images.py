@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from client import codestream, png, walking
 from client.image_errors import ImageError, Reason, check_pixels
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageError", "Reason", "XRay", "read"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageError", "Reason", "XRay", "file_content", "read"]
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
@@ -176,10 +176,10 @@ def _read_png(content: bytes, max_pixels: int) -> XRay:
     is_plain = depth == 8 and colour_type in (0, 2) and not image.has_transparency_data
     if is_plain and _is_upright(image):
         return _xray(content if is_rest_sound else picture, "png", image.size, "png")
-    notes: tuple[str, ...] = ()
-    if depth == 16:
-        image, notes = _of_sixteen_bits(image, png.significant_bits(content))
-    return dataclasses.replace(_png_xray(_normalise(image), "png"), notes=notes)
+    if depth != 16:
+        return _png_xray(_normalise(image), "png")
+    eight_bits, notes = _of_sixteen_bits(image, png.significant_bits(content))
+    return dataclasses.replace(_png_xray(_normalise(eight_bits), "png"), notes=notes)
 
 
 def _of_sixteen_bits(
@@ -190,7 +190,7 @@ def _of_sixteen_bits(
     Such a file holds a detector's values as they are: a viewer shows it black.
     """
     if image.mode != "I;16":  # Pillow has cut the values to 8 bits
-        brightest = max(high for _, high in image.getextrema()[:3])
+        brightest = int(np.asarray(image)[..., :3].max())
         return image, (_DARK_COLOUR,) if brightest < 2 ** (_MOST_UNSCALED - 8) else ()
     wide = np.asarray(image)
     brightest = int(wide.max())
@@ -210,7 +210,7 @@ def _is_upright(image: Image.Image) -> bool:
     """Viewers show a picture as it is where what tells its orientation is damaged."""
     try:
         return image.getexif().get(_ORIENTATION) not in range(2, 9)
-    except Exception:  # noqa: BLE001 - Pillow raises whatever a damaged block provokes
+    except Exception:  # Pillow raises whatever a damaged block provokes
         return True
 
 

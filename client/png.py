@@ -1,7 +1,6 @@
 """A PNG's chunks: those that make its picture, apart from those that only speak about it."""
 
 import re
-import struct
 import zlib
 from collections.abc import Iterator
 

@@ -22,7 +22,8 @@ class Prediction:
     version: the model's, unix seconds. latency: seconds from request to answer.
     quality: how much the image resembles the training set's, in [0, 1]; None where the model does
         not say. heatmap: float32[224,224] in [0,1], the whole X-ray squashed to a square; overlay:
-        a PNG file of the heat map over the X-ray; both only where asked for.
+        a PNG file of the heat map over the X-ray; both only where asked for. notes: what was odd
+        about the file when it was read, a line each.
     """
 
     probability: float
@@ -33,6 +34,7 @@ class Prediction:
     quality: float | None = None
     heatmap: np.ndarray | None = field(default=None, repr=False, compare=False)
     overlay: bytes | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def positive(self) -> bool:
@@ -46,8 +48,9 @@ class Prediction:
 
     @property
     def warning(self) -> str | None:
-        """Why the result deserves no trust, where the model says so."""
-        return UNUSUAL if self.quality is not None and self.quality < QUALITY_LIMIT else None
+        """Why the result deserves no trust, where the model or the file says so."""
+        is_unusual = self.quality is not None and self.quality < QUALITY_LIMIT
+        return "; ".join(((UNUSUAL,) if is_unusual else ()) + self.notes) or None
 
 
 Source = TypeVar("Source")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_KERNELS = ("/dev", "/proc", "/sys")
+_KERNELS = tuple(map(Path, ("/dev", "/proc", "/sys")))
 LOOP = "a symbolic link to a folder above it"
 
 Identity = tuple[int, int]
@@ -46,7 +46,7 @@ def walk(base: Path, left_out: Callable[[os.DirEntry[str]], bool]) -> Iterator[t
 
 def is_kernels(status: os.stat_result) -> bool:
     """Whether a file or folder is no stored one, but the kernel's (/proc, /sys) or a device's."""
-    return status.st_dev in {os.stat(root).st_dev for root in _KERNELS if os.path.ismount(root)}
+    return status.st_dev in {root.stat().st_dev for root in _KERNELS if root.is_mount()}
 
 
 def identity(status: os.stat_result) -> Identity:

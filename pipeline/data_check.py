@@ -21,6 +21,7 @@ from components.xray_example_gen.errors import IngestError
 from components.xray_example_gen.inspection import Inspector, Record
 from components.xray_example_gen.ledger import Cause, Fate, decide
 from components.xray_example_gen.listing import Entry, entries, folder_of
+from components.xray_example_gen.report import film_notes
 from pipeline import features, film_measures
 from pipeline.config import DataConfig
 from pipeline.film_measures import PROPERTIES, Comparison
@@ -206,6 +207,8 @@ def _findings(check: Check) -> Iterator[Finding]:
     yield from _findings_on_counts(check)
     yield from _findings_on_shortcuts(check)
     yield from _findings_on_copies(check)
+    decided = [(film.record, film.fate) for film in check.films]
+    yield from (Finding("warning", f"{note}.") for note in film_notes(decided))
 
 
 def _findings_on_counts(check: Check) -> Iterator[Finding]:

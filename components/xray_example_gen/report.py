@@ -19,6 +19,7 @@ from pipeline import features
 REPORT = "report.json"
 _PAIRS_SHOWN = 100
 _NAMES_SHOWN = 3
+_NOTES_SHOWN = 20
 _FEW = 20  # films of which one patient may have most
 
 
@@ -70,7 +71,7 @@ def build(records: Sequence[Record], fates: Sequence[Fate], left_out: int) -> Re
         near_duplicates=close[:_PAIRS_SHOWN],
         notes=[],
     )
-    return dataclasses.replace(report, notes=list(_notes(report)))
+    return dataclasses.replace(report, notes=[*_notes(report), *film_notes(written)])
 
 
 def _split_counts(split: str, written: Sequence[tuple[Record, Fate]]) -> dict[str, int]:
@@ -102,6 +103,17 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"{report.test_duplicates:,} duplicates stay in the official test split"
     if report.left_out:
         yield f"{report.left_out:,} files are left out by data.limit_per_class"
+
+
+def film_notes(written: Sequence[tuple[Record, Fate]]) -> Iterator[str]:
+    """What is odd about films that are not rejected, the commonest first, each with an example."""
+    examples = {note: record.name for record, _ in reversed(written) for note in record.notes}
+    counts = Counter(note for record, _ in written for note in record.notes)
+    for note, count in counts.most_common(_NOTES_SHOWN):
+        films = "film" if count == 1 else "films"
+        yield f"{count:,} {films}: {note} (the first: {printable(examples[note])!r})"
+    if len(counts) > _NOTES_SHOWN:
+        yield f"{len(counts) - _NOTES_SHOWN:,} further things are odd about single films"
 
 
 def check(
