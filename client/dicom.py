@@ -199,7 +199,8 @@ def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
     for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation", "Rows", "Columns"):
         setattr(dataset, keyword, dicom_elements.whole(dataset, keyword))
     if not 8 <= dataset.BitsStored <= dataset.BitsAllocated <= 16:
-        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {dataset.BitsStored} bits, not 8 to 16")
+        bits = f"{dataset.BitsStored} of {dataset.BitsAllocated} bits"
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {bits}, not 8 to 16")
     check_pixels(dataset.Columns, dataset.Rows, max_pixels)
 
 

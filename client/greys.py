@@ -147,7 +147,7 @@ def _table(item: Dataset, dataset: Dataset) -> Table | None:
     Entries of 8 bits may stand two in a word. Source: PS3.3 C.11.1.1 and C.11.2.1.1.
     """
     try:
-        count, first, _ = (int(value) for value in item.LUTDescriptor)
+        count, first, bits = (int(value) for value in item.LUTDescriptor)
         content = item.LUTData
         if isinstance(content, bytes):
             order = ">" if dataset.original_encoding[1] is False else "<"
@@ -156,6 +156,6 @@ def _table(item: Dataset, dataset: Dataset) -> Table | None:
             words = np.array(content, np.int64).ravel().astype("<u2")
     except Exception:  # pydicom converts on access, and raises what it may
         return None
-    count = count or _LONGEST_TABLE
-    entries = words if len(words) >= count else words.view(np.uint8)
-    return (first, entries[:count].astype(np.uint16)) if len(entries) >= count > 0 else None
+    count = count % _LONGEST_TABLE or _LONGEST_TABLE  # whose VR may be signed
+    entries = words if len(words) >= count or bits > 8 else words.view(np.uint8)
+    return (first, entries[:count].astype(np.uint16)) if len(entries) >= count else None

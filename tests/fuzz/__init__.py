@@ -1,0 +1,1 @@
+"""Inputs made wrong on purpose: hundreds in the tests, any number by `python -m tests.fuzz.films`."""
