@@ -25,8 +25,11 @@ _START = (
     "from client import decoding_worker; decoding_worker.main(int(sys.argv[2]))"
 )
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[1])
-_MOST_SECONDS = 120  # by the clock; of the processor, a worker gives itself far less
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # each reserves memory
+_MOST_SECONDS = 600  # by the clock; of the processor, a worker gives itself far less
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",  # each reserves memory
+    "MALLOC_MMAP_THRESHOLD_": str(2**20),  # so that films' memory goes back to the system
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +71,7 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=os.environ | _ONE_THREAD,
+                env=os.environ | _ENVIRONMENT,
             )
 
     def is_ready(self) -> bool:

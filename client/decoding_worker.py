@@ -8,15 +8,17 @@ import json
 import os
 import resource
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 # GDCM and OpenJPEG would be loaded when they are first needed, after memory is measured.
 import openjpeg  # noqa: F401
 
 from client import dicom
 
-_MEMORY = 512 * 2**20  # bytes for one film; one of 50 million pixels takes less
+_MEMORY = 512 * 2**20  # bytes for one film; one of 30 million pixels takes less
 _GROWTH = 64 * 2**20  # bytes that decoders may leave behind before the process is replaced
 # Of the processor. A film of 4 million pixels takes 0.3 s in JPEG 2000, the slowest of them.
 _SECONDS, _SECONDS_PER_PIXEL = 1.0, 1.5e-7
@@ -41,27 +43,34 @@ def main(descriptor: int) -> None:
 
 
 def _answer(connection: Connection, data: bytes, *, max_bytes: int, max_pixels: int) -> None:
-    identity: tuple[str, ...] | None = None
-    try:
-        _limit_time(_SECONDS)
-        identity = dicom.identity(data, max_bytes)
-        connection.send_bytes(json.dumps(identity).encode())
-        dataset = dicom.opened(data, max_pixels)
-        _limit_time(_SECONDS + _SECONDS_PER_PIXEL * dataset.Rows * dataset.Columns)
-        film = dicom.decoded(dataset)
-        _limit_time(0)
+    _limit_time(_SECONDS)
+    identity, refusal = _attempt(dicom.identity, data, max_bytes)
+    connection.send_bytes(json.dumps(identity or ()).encode())
+    film = None
+    if refusal is None:
+        film, refusal = _attempt(_decoded, data, max_pixels)
+    _limit_time(0)
+    if film is None:
+        answer, pixels = {"reason": refusal.reason, "message": str(refusal)}, b""
+    else:
         answer = {"shape": film.pixels.shape, "patient_id": film.patient_id, "notes": film.notes}
         pixels = film.pixels.tobytes()
-    except OSError:
-        raise
-    except Exception as error:  # pydicom and its decoders raise whatever a damaged file provokes
-        _limit_time(0)
-        if identity is None:
-            connection.send_bytes(b"[]")
-        refusal = dicom.refusal(error)
-        answer, pixels = {"reason": refusal.reason, "message": str(refusal)}, b""
     connection.send_bytes(json.dumps(answer).encode())
     connection.send_bytes(pixels)
+
+
+def _attempt(step: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
+    """What a step returns, or why there is nothing."""
+    try:
+        return step(*arguments), None
+    except Exception as error:  # pydicom and its decoders raise whatever a damaged file provokes
+        return None, dicom.refusal(error)
+
+
+def _decoded(data: bytes, max_pixels: int) -> dicom.Radiograph:
+    dataset = dicom.opened(data, max_pixels)
+    _limit_time(_SECONDS + _SECONDS_PER_PIXEL * dataset.Rows * dataset.Columns)
+    return dicom.decoded(dataset)
 
 
 def _limit_time(seconds: float) -> None:

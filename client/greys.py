@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.pixels import apply_modality_lut
 from pydicom.pixels.processing import apply_windowing
 
-from client import dicom_elements
+from client import dicom_elements, tables
 from client.image_errors import ImageError, Reason
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -50,12 +50,9 @@ def display(stored: NDArray, dataset: Dataset) -> tuple[NDArray[np.uint8], tuple
     shares = _shares(_of_modality(domain, dataset), is_film & is_there, dataset)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
-    greys = np.roll(np.rint(np.where(is_film, shares, 0) * 255).astype(np.uint8), limits.min)
-    pixels = np.empty(stored.shape, np.uint8)
-    for row, row_places in zip(pixels, places, strict=True):
-        np.take(greys, row_places, out=row)
+    greys = np.rint(np.where(is_film, shares, 0) * 255).astype(np.uint8)
     notes = (_NO_SLOPE,) if dicom_elements.number(dataset, "RescaleSlope") == 0 else ()
-    return pixels, notes
+    return tables.looked_up(np.roll(greys, limits.min), places), notes
 
 
 def _is_padding(domain: NDArray, dataset: Dataset) -> NDArray[np.bool_]:

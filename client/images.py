@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from client import codestream, png, walking
+from client import codestream, png, tables, walking
 from client.image_errors import ImageError, Reason, check_pixels
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageError", "Reason", "XRay", "file_content", "read"]
@@ -201,7 +201,7 @@ def _of_sixteen_bits(
     # Pillow's own conversion clips at 255. A table, since a film has more pixels than values.
     top = 2**bits - 1
     table = (np.minimum(np.arange(2**16), top) * 255 + top // 2) // top
-    grey = Image.fromarray(table.astype(np.uint8)[wide])
+    grey = Image.fromarray(tables.looked_up(table.astype(np.uint8), wide))
     grey.info = image.info
     return grey, () if bits == 16 else (f"a PNG of 16 bits whose greys use {bits}: read as such",)
 
@@ -221,7 +221,8 @@ def _normalise(image: Image.Image) -> Image.Image:
     mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
     if not upright.has_transparency_data:
         return upright.convert(mode)
-    layered = upright.convert("LA" if mode == "L" else "RGBA")
+    both = "LA" if mode == "L" else "RGBA"
+    layered = upright if upright.mode == both else upright.convert(both)
     black = layered.convert(mode)
     black.paste(0, mask=ImageChops.invert(layered.getchannel("A")))
     return black

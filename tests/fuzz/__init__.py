@@ -1,1 +1,1 @@
-"""Inputs made wrong on purpose: hundreds in the tests, any number by `python -m tests.fuzz.films`."""
+"""Inputs made wrong on purpose, a few in the tests and any number by a command."""

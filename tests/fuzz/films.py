@@ -114,7 +114,7 @@ def _lut(dice: random.Random, first: int, count: int, vr: str) -> Dataset:
 
 
 def _table(item: Dataset, values: NDArray) -> tuple[NDArray, int]:
-    """PS3.3 C.11.1.1: values before the first get the first entry, those after the last the last."""
+    """PS3.3 C.11.1.1: values before the first get the first entry, those beyond the last its."""
     _, first, bits = item.LUTDescriptor
     entries = np.frombuffer(item.LUTData, "u1" if bits == 8 else "<u2").astype(float)
     return entries[np.clip(values - first, 0, len(entries) - 1).astype(int)], bits
