@@ -11,7 +11,7 @@ from client.image_errors import ImageError, Reason
 _STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # 0xF7: JPEG-LS
 _START_OF_SCAN = 0xDA
 _WITHOUT_LENGTH = frozenset(range(0xD0, 0xDA)) | {0x01}
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _SCAN = b"\xff\xda"
 # Each scan goes over the whole picture; ten are usual in a progressive one.
 _MOST_SCANS, _MOST_SCANNED = 200, 1_000_000_000  # the latter in pixels
@@ -57,7 +57,7 @@ def _jpeg_frame(data: bytes) -> Frame | None:
         padding += match.end() - 2 - position
         _refuse_if(padding > _MOST_PADDING, "a JPEG padded beyond reason")
         _refuse_if(match.end() > _LARGEST_HEADER, "a JPEG whose header is beyond reason")
-        position, marker = match.end(), match[1][0]
+        position, marker = match.end(), match[0][1]
         if marker == _START_OF_SCAN:
             _check_scans(data, found)
             return found
