@@ -11,7 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import (
+    ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
+    DigitalXRayImageStorageForPresentation,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -207,6 +209,130 @@ def test_other_dicom_is_refused_with_what_it_is(elements, said):
     error = refused(dicom(**elements))
     assert error.reason == Reason.UNSUPPORTED
     assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "said"),
+    [
+        ("1.2.840.10008.1.2.4.110", "JPEG XL Lossless"),
+        ("1.2.840.10008.1.2.4.92", "JPEG 2000 Part 2 Multi-component"),
+        ("1.2.840.10008.1.2.4.102", "MPEG-4"),
+        ("1.2.3.4", "no known syntax"),
+    ],
+)
+def test_a_syntax_without_a_decoder_is_named(syntax, said):
+    dataset = pydicom.dcmread(io.BytesIO(dicom(bits=8, syntax=JPEG2000Lossless)))
+    dataset.file_meta.TransferSyntaxUID = syntax
+    file = io.BytesIO()
+    dataset.save_as(file, implicit_vr=False, little_endian=True)
+    error = refused(file.getvalue())
+    assert error.reason == Reason.UNSUPPORTED
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("storage", "is_taken"),
+    [
+        (ComputedRadiographyImageStorage, True),
+        (DigitalXRayImageStorageForPresentation, True),
+        (SecondaryCaptureImageStorage, False),
+    ],
+)
+def test_where_the_modality_is_missing_the_storage_class_tells_it(storage, is_taken):
+    dataset = pydicom.dcmread(io.BytesIO(dicom(SOPClassUID=storage)))
+    del dataset.Modality, dataset.SOPClassUID  # the file's meta information still says it
+    file = io.BytesIO()
+    dataset.save_as(file)
+    if is_taken:
+        assert images.read(file.getvalue()).data == images.read(dicom()).data
+    else:
+        assert "none" in str(refused(file.getvalue()))
+
+
+@pytest.mark.parametrize("start", ["meta information", "data set"])
+def test_a_dicom_without_its_preamble_is_read(start):
+    data = dicom()
+    length = int.from_bytes(data[140:144], "little")
+    naked = data[132:] if start == "meta information" else data[144 + length :]
+    assert images.read(naked).data == images.read(data).data
+
+
+@pytest.mark.parametrize("padding", [-2000, 2**16 - 2000], ids=["signed", "written as unsigned"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_is_black_and_in_no_range(padding, photometric):
+    film = grey().astype(np.int16)
+    padded = film.copy()
+    padded[:, :9] = -2000
+    data = dicom(padded, bits=16, photometric=photometric)
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    dataset.add_new("PixelPaddingValue", "SS" if padding < 0 else "US", padding)
+    file = io.BytesIO()
+    dataset.save_as(file)
+    result = pixels(images.read(file.getvalue()).data)
+    assert not result[:, :9].any()
+    alone = pixels(images.read(dicom(film[:, 9:].copy(), bits=16, photometric=photometric)).data)
+    np.testing.assert_array_equal(result[:, 9:], alone)
+
+
+def test_a_range_of_padding_values_is_black():
+    film = grey(seed=1).astype(np.uint16) + 100
+    padded = film.copy()
+    padded[:3], padded[3:6] = 5, 9
+    result = pixels(images.read(dicom(padded, PixelPaddingValue=9, PixelPaddingRangeLimit=4)).data)
+    assert not result[:6].any()
+    np.testing.assert_array_equal(result[6:], pixels(images.read(dicom(film[6:].copy())).data))
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"WindowCenter": 0, "WindowWidth": 0},
+        {"WindowCenter": 5, "WindowWidth": -3},
+        {"WindowCenter": 2000, "WindowWidth": 4000, "VOILUTFunction": ""},
+    ],
+)
+def test_what_is_no_window_or_no_function_is_as_none(window):
+    kept = {} if window["WindowWidth"] <= 0 else {k: window[k] for k in list(window)[:2]}
+    assert images.read(dicom(**window)).data == images.read(dicom(**kept)).data
+
+
+def test_a_narrow_window_after_a_small_slope_is_exact():
+    small = {"RescaleSlope": 0.0001, "RescaleIntercept": 0}
+    narrow = images.read(dicom(WindowCenter=0.2, WindowWidth=0.3, **small))
+    wide = {"WindowCenter": 2000, "WindowWidth": 3000, "VOILUTFunction": "LINEAR_EXACT"}
+    difference = pixels(narrow.data).astype(int) - pixels(images.read(dicom(**wide)).data)
+    assert np.abs(difference).max() <= 1
+
+
+def test_entries_of_eight_bits_may_stand_two_in_a_word():
+    table = lut(4096, 0, 8)
+    packed = Dataset()
+    packed.LUTDescriptor = [4096, 0, 8]
+    packed["LUTDescriptor"].VR = "US"
+    packed.add_new("LUTData", "OW", bytes(table.LUTData))
+    for sequence in ("ModalityLUTSequence", "VOILUTSequence"):
+        one, two = (images.read(dicom(**{sequence: [item]})) for item in (table, packed))
+        assert one.data == two.data
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ({"RescaleSlope": 0, "RescaleIntercept": 3}, "RescaleSlope is 0"),
+        ({"PresentationIntentType": "FOR PROCESSING"}, "FOR PROCESSING"),
+        ({"BodyPartExamined": "HAND"}, "BodyPartExamined is HAND"),
+        ({"ViewPosition": "LL"}, "ViewPosition is LL"),
+    ],
+)
+def test_what_makes_a_film_doubtful_is_noted(elements, said):
+    xray = images.read(dicom(**elements))
+    assert said in xray.notes[0]
+    assert xray.data == images.read(dicom()).data
+
+
+@pytest.mark.parametrize("elements", [{"BodyPartExamined": "CHEST"}, {"ViewPosition": "PA"}])
+def test_a_frontal_chest_film_has_no_notes(elements):
+    assert not images.read(dicom(**elements)).notes
 
 
 def test_colour_dicom_is_refused():
