@@ -15,6 +15,10 @@ _COMPRESSED = {
     b"zTXt": re.compile(rb"[^\0]{1,79}\0\0", re.DOTALL),
     b"iTXt": re.compile(rb"[^\0]{1,79}\0\x01\0[^\0]*\0[^\0]*\0", re.DOTALL),
 }
+# Readers give a file up where these are of another length, or where there is part of an animation.
+_LENGTHS = {b"pHYs": 9, b"gAMA": 4, b"sRGB": 1, b"cHRM": 32} | dict.fromkeys(
+    (b"acTL", b"fcTL", b"fdAT"), -1
+)
 _MOST_INFLATED, _MOST_COMPRESSED = 2**20, 20
 _MOST_CHUNKS = 50_000  # writers put 4 KB or more of pixels in each
 
@@ -54,6 +58,7 @@ def split(data: bytes) -> tuple[bytes, bool]:
             compressed += kind in _COMPRESSED
             is_sound = is_sound and is_whole and compressed <= _MOST_COMPRESSED
             is_sound = is_sound and _inflates(kind, content)
+            is_sound = is_sound and len(content) == _LENGTHS.get(kind, len(content))
         if kind == b"IEND":
             return b"".join(kept), is_sound
         previous = kind
