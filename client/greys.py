@@ -39,6 +39,7 @@ def display(stored: NDArray, dataset: Dataset) -> tuple[NDArray[np.uint8], tuple
     Raises:
         ImageError: a Modality LUT that cannot be used.
     """
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     limits = np.iinfo(stored.dtype)
     domain = np.arange(limits.min, limits.max + 1)
     places = stored.view(f"u{stored.itemsize}")  # in a table whose second half is negative

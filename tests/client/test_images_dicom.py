@@ -14,6 +14,7 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
     DigitalXRayImageStorageForPresentation,
+    ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -166,6 +167,22 @@ def test_the_transfer_syntax_changes_no_pixel(syntax):
     assert images.read(dicom(syntax=syntax, **window)).data == images.read(dicom(**window)).data
 
 
+def test_big_endian_changes_no_pixel():
+    item = lut(4096, 0, 12)
+    item["LUTData"].VR = "OW"
+    item.LUTData = np.array(item.LUTData).astype(">u2").tobytes()
+    dataset = pydicom.dcmread(io.BytesIO(dicom(VOILUTSequence=[item])))
+    dataset.PixelData = dataset.pixel_array.astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    swapped = Dataset()
+    swapped.file_meta = dataset.file_meta
+    swapped.update(dataset)
+    file = io.BytesIO()
+    swapped.save_as(file, implicit_vr=False, little_endian=False)
+    plain = dicom(VOILUTSequence=[lut(4096, 0, 12)])
+    assert images.read(file.getvalue()).data == images.read(plain).data
+
+
 def test_a_jpeg_inside_is_decoded():
     data = dicom(bits=8, syntax=JPEGBaseline8Bit, WindowCenter=128, WindowWidth=256)
     np.testing.assert_array_equal(pixels(images.read(data).data), displayed(data, 0, 255))
@@ -221,11 +238,11 @@ def test_other_dicom_is_refused_with_what_it_is(elements, said):
     ],
 )
 def test_a_syntax_without_a_decoder_is_named(syntax, said):
-    dataset = pydicom.dcmread(io.BytesIO(dicom(bits=8, syntax=JPEG2000Lossless)))
-    dataset.file_meta.TransferSyntaxUID = syntax
-    file = io.BytesIO()
-    dataset.save_as(file, implicit_vr=False, little_endian=True)
-    error = refused(file.getvalue())
+    data = dicom(bits=8, syntax=JPEG2000Lossless)
+    at = data.index(b"\x02\0\x10\0UI") + 6  # pydicom does not write what it does not know
+    value = syntax.encode() + b"\0" * (len(syntax) % 2)
+    end = at + 2 + int.from_bytes(data[at : at + 2], "little")
+    error = refused(data[:at] + len(value).to_bytes(2, "little") + value + data[end:])
     assert error.reason == Reason.UNSUPPORTED
     assert said in str(error)
 
