@@ -39,7 +39,7 @@ class AsyncPneumoniaClient:
         xray = image if isinstance(image, XRay) else await asyncio.to_thread(read, image)
         start = time.perf_counter()
         response = await self._call(self._methods.predict, self._requests.predict(xray, cam))
-        return exchange.prediction(response, time.perf_counter() - start)
+        return exchange.prediction(response, time.perf_counter() - start, xray.notes)
 
     async def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4

@@ -55,7 +55,7 @@ class PneumoniaClient:
         xray = image if isinstance(image, XRay) else read(image)
         start = time.perf_counter()
         response = self._call(self._methods.predict, self._requests.predict(xray, cam))
-        return exchange.prediction(response, time.perf_counter() - start)
+        return exchange.prediction(response, time.perf_counter() - start, xray.notes)
 
     def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4

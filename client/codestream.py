@@ -1,13 +1,22 @@
-"""The size that a JPEG or JPEG 2000 codestream declares, read without decoding it."""
+"""What JPEG, JPEG 2000 and RLE codestreams declare, read without decoding them."""
 
 import dataclasses
 import itertools
+import re
 import struct
 
+from client import jpeg2000
+from client.image_errors import ImageError, Reason
+
 _STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # 0xF7: JPEG-LS
-_WITHOUT_LENGTH = frozenset(range(0xD0, 0xD9)) | {0x01, 0xFF}
-_J2K_START = b"\xff\x4f\xff\x51"
-_J2K_BOX = b"\x00\x00\x00\x0cjP  "
+_START_OF_SCAN = 0xDA
+_WITHOUT_LENGTH = frozenset(range(0xD0, 0xDA)) | {0x01}
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+_SCAN = b"\xff\xda"
+# Each scan goes over the whole picture; ten are usual in a progressive one.
+_MOST_SCANS, _MOST_SCANNED = 200, 1_000_000_000  # the latter in pixels
+# Parsers go through headers in Python, byte by byte where these are padded.
+_MOST_SEGMENTS, _MOST_PADDING, _LARGEST_HEADER = 5_000, 2**16, 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,54 +33,53 @@ def frame(data: bytes) -> Frame | None:
     """The frame header of a JPEG, JPEG-LS or JPEG 2000 codestream, or None where none is found.
 
     Source: ITU-T T.81, B.2.2; T.87, C.2.2; T.800, A.5.1.
+
+    Raises:
+        ImageError: the codestream asks for far more work than its picture is worth.
     """
     try:
         if data.startswith(b"\xff\xd8"):
             return _jpeg_frame(data)
-        if data.startswith((_J2K_START, _J2K_BOX)):
-            return _jpeg2000_frame(data)
+        if size := jpeg2000.size(data):
+            return Frame(*size)
     except struct.error:
         pass
     return None
 
 
 def _jpeg_frame(data: bytes) -> Frame | None:
-    position = 2
-    while 0 <= (position := data.find(b"\xff", position)) < len(data) - 1:
-        marker = data[position + 1]
-        if marker in _WITHOUT_LENGTH or marker == 0:
-            position += 1 if marker == 0xFF else 2
-        elif marker in _STARTS_OF_FRAME:
-            height, width, components = struct.unpack_from(">HHB", data, position + 5)
-            return Frame(width, height, components, marker)
-        else:
-            position += 2 + max(2, struct.unpack_from(">H", data, position + 2)[0])
-    return None
+    found, position, padding = None, 2, 0
+    for _ in range(_MOST_SEGMENTS):
+        match = _MARKER.search(data, position, position + _MOST_PADDING + 2)
+        if match is None:
+            _refuse_if(len(data) - position > _MOST_PADDING, "a JPEG padded beyond reason")
+            return found
+        padding += match.end() - 2 - position
+        _refuse_if(padding > _MOST_PADDING, "a JPEG padded beyond reason")
+        _refuse_if(match.end() > _LARGEST_HEADER, "a JPEG whose header is beyond reason")
+        position, marker = match.end(), match[0][1]
+        if marker == _START_OF_SCAN:
+            _check_scans(data, found)
+            return found
+        if marker in _WITHOUT_LENGTH:
+            continue
+        if marker in _STARTS_OF_FRAME and found is None:
+            height, width, components = struct.unpack_from(">HHB", data, position + 3)
+            found = Frame(width, height, components, marker)
+        position += max(2, int.from_bytes(data[position : position + 2]))
+    raise ImageError(Reason.UNREADABLE, f"a JPEG of more than {_MOST_SEGMENTS:,} segments")
 
 
-def _jpeg2000_frame(data: bytes) -> Frame | None:
-    start = _codestream_in_boxes(data) if data.startswith(_J2K_BOX) else 0
-    if start is None or not data.startswith(_J2K_START, start):
-        return None
-    right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
-    components = struct.unpack_from(">H", data, start + 40)[0]
-    return Frame(right - left, bottom - top, components)
+def _check_scans(data: bytes, found: Frame | None) -> None:
+    scans = data.count(_SCAN)
+    pixels = found.width * found.height if found else 0
+    _refuse_if(scans > _MOST_SCANS, f"a JPEG of more than {_MOST_SCANS} scans")
+    _refuse_if(scans * pixels > _MOST_SCANNED, f"a JPEG of {scans} scans, too many for its size")
 
 
-def _codestream_in_boxes(data: bytes) -> int | None:
-    """Where a JP2 file's codestream begins. Source: ITU-T T.800, I.4."""
-    position = 0
-    while position < len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        header = 8
-        if length == 1:
-            length, header = struct.unpack_from(">Q", data, position + 8)[0], 16
-        if kind == b"jp2c":
-            return position + header
-        if length < header:  # 0: to the end of the file
-            return None
-        position += length
-    return None
+def _refuse_if(condition: bool, message: str) -> None:
+    if condition:
+        raise ImageError(Reason.UNREADABLE, message)
 
 
 def rle_exceeds(data: bytes, limit: int) -> bool:

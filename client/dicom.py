@@ -1,4 +1,7 @@
-"""A DICOM radiograph as the grey picture that a viewer shows."""
+"""A DICOM radiograph as the grey picture that a viewer shows.
+
+Whoever calls this decodes what a stranger wrote: `client.decoding` does, in a process of its own.
+"""
 
 import dataclasses
 import io
@@ -10,29 +13,44 @@ import zlib
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom import filereader
+from pydicom import filereader, uid
 from pydicom.encaps import get_frame
-from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    JPEG2000TransferSyntaxes,
-    JPEGBaseline8Bit,
-    RLELossless,
-)
+from pydicom.pixels import pixel_array
+from pydicom.uid import UID
 
-from client import codestream, gdcm_process
+from client import codestream, dicom_elements, dicom_notes, gdcm_frame, greys
 from client.image_errors import ImageError, Reason, check_pixels
 
-MODALITIES = ("CR", "DX", "RG")  # computed, digital and conventional radiography
+PREAMBLE = bytes(128) + b"DICM"  # PS3.10, 7.1
+MODALITIES = ("CR", "DX", "DR", "RG")  # computed, digital (twice) and conventional radiography
+_STORAGES = {
+    uid.ComputedRadiographyImageStorage: "CR",
+    uid.DigitalXRayImageStorageForPresentation: "DX",
+    uid.DigitalXRayImageStorageForProcessing: "DX",
+}
 _PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
 _IDENTITY = ("PatientID", "OtherPatientIDs", "PatientName", "OtherPatientNames", "PatientBirthName")
-_DECODERS = {JPEGBaseline8Bit: "pillow", RLELossless: "pydicom"} | dict.fromkeys(
-    JPEG2000TransferSyntaxes, "pylibjpeg"
+# The plugin is named, or pydicom would go on to GDCM wherever a safer one refuses.
+_DECODERS = (
+    dict.fromkeys(uid.UncompressedTransferSyntaxes, "")
+    | {uid.JPEGBaseline8Bit: "pillow", uid.RLELossless: "pydicom"}
+    | dict.fromkeys((uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1), "gdcm")
+    | dict.fromkeys(uid.JPEGLSTransferSyntaxes, "gdcm")
+    | dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), "pylibjpeg")
+    | dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), "pylibjpeg")
 )
+_NAKED = {  # what pydicom finds where a file says nothing: (implicit, little endian)
+    (True, True): uid.ImplicitVRLittleEndian,
+    (False, True): uid.ExplicitVRLittleEndian,
+    (False, False): uid.ExplicitVRBigEndian,
+}
+_NEWER = {  # than pydicom's dictionary
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
 _LAST_NAME = 0x00101005  # the greatest of these tags
 _SHORTEST_NAME = 3
-_MAY_BE_EMPTY = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
-_PREAMBLE = 132
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # either byte order (PS3.5, 7.5)
 _MOST_ITEMS = 20_000
 _RLE_PADDING = 64  # bytes
@@ -40,42 +58,73 @@ _RLE_PADDING = 64  # bytes
 
 @dataclasses.dataclass(frozen=True)
 class Radiograph:
-    """A DICOM's picture, uint8[height, width] with 0 black, and whose it is."""
+    """A DICOM's picture, uint8[height, width] with 0 black, whose it is, and what is odd."""
 
     pixels: NDArray[np.uint8]
     patient_id: str | None = dataclasses.field(repr=False)
-    identity: tuple[str, ...] = dataclasses.field(repr=False)
+    notes: tuple[str, ...] = ()
 
 
-def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
-    """Decodes a CR, DX or RG image of one frame, 8 to 16 bits, in any syntax pydicom decodes.
+def identity(data: bytes, max_bytes: int) -> tuple[str, ...]:
+    """The patient's ids, names and their parts, the longest first; first of all that is read.
 
-    Modality LUT, VOI LUT or window (the first where there are several), and MONOCHROME1 inverted,
-    as in PS3.3 C.11.1, C.11.2 and C.7.6.3.1.2. The window's or LUT's whole output range becomes
-    0..255, rounded; without either, the range that the picture's own values span does.
-
-    Raises ImageError: unreadable, truncated, too_large (headers are compared with the caps before
-    anything is inflated or decoded) or unsupported (other modalities, colour, frames, no pixels).
+    Raises:
+        ImageError: too large when inflated, or more items than any film has.
+        Exception: whatever pydicom makes of a damaged file.
     """
     _silence_pydicom()
-    identity: tuple[str, ...] = ()
-    try:
-        _check_items(data)
-        _check_inflated_size(data, max_bytes)
-        identity = _identity(filereader.read_partial(io.BytesIO(data), _is_past_names))
-        dataset = pydicom.dcmread(io.BytesIO(data))
-        if not dataset:  # what pydicom makes of a file that ends within an element
-            raise ImageError(Reason.TRUNCATED, "the DICOM is cut off")
-        _check_header(dataset, max_pixels)
-        pixels = _display(_stored_values(dataset, data), dataset)
-    except ImageError as error:
-        raise ImageError(error.reason, str(error), identity) from None
-    except Exception as error:  # pydicom and its decoders raise whatever a damaged file provokes
-        reason = Reason.TRUNCATED if _is_cut(error) else Reason.UNREADABLE
-        state = "cut off" if reason is Reason.TRUNCATED else "damaged"
-        message = f"the DICOM is {state} ({type(error).__name__})"
-        raise ImageError(reason, message, identity) from None
-    return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, identity)
+    _check_items(data)
+    _check_inflated_size(data, max_bytes)
+    dataset = filereader.read_partial(io.BytesIO(data), _is_past_names)
+    values = [str(value) for key in _IDENTITY if (value := dataset.get(key))]
+    parts = {part for value in values for part in value.replace("^", " ").split()} | set(values)
+    return tuple(sorted((p for p in parts if len(p) >= _SHORTEST_NAME), key=len, reverse=True))
+
+
+def opened(data: bytes, max_pixels: int) -> pydicom.FileDataset:
+    """The data set of a CR, DX, DR or RG image of one frame, 8 to 16 bits; nothing is decoded.
+
+    Args:
+        data: a DICOM file that `identity` has let through.
+        max_pixels: compared with the header.
+
+    Raises:
+        ImageError: truncated, too_large, unreadable or unsupported (other modalities and syntaxes,
+            colour, frames, no pixels).
+        Exception: whatever pydicom makes of a damaged file.
+    """
+    _silence_pydicom()
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    if not dataset:  # what pydicom makes of a file that ends within an element
+        raise ImageError(Reason.TRUNCATED, "the DICOM is cut off")
+    _check_kind(dataset)
+    _settle_transfer_syntax(dataset)
+    _check_header(dataset, max_pixels)
+    return dataset
+
+
+def decoded(dataset: pydicom.FileDataset) -> Radiograph:
+    """Decodes what `opened` returned, as `greys.display` shows it.
+
+    Raises:
+        ImageError: unreadable or unsupported.
+        Exception: whatever the decoders make of a damaged file.
+    """
+    pixels, notes = greys.display(_stored_values(dataset), dataset)
+    notes += tuple(dicom_notes.notes(dataset))
+    return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, notes)
+
+
+def refusal(error: Exception) -> ImageError:
+    """What an exception while reading means."""
+    if isinstance(error, ImageError):
+        return error
+    if isinstance(error, MemoryError):
+        return ImageError(Reason.TOO_LARGE, "the DICOM takes more memory than a film may")
+    is_cut = isinstance(error, EOFError | struct.error) or "less than" in str(error)  # pydicom's
+    reason = Reason.TRUNCATED if is_cut else Reason.UNREADABLE
+    state = "cut off" if is_cut else "damaged"
+    return ImageError(reason, f"the DICOM is {state} ({type(error).__name__})")
 
 
 def _silence_pydicom() -> None:
@@ -92,9 +141,9 @@ def _check_inflated_size(data: bytes, max_bytes: int) -> None:
     for itself may be wrong, and pydicom does not heed it.
     """
     file = io.BytesIO(data)
-    file.seek(_PREAMBLE)
+    file.seek(len(PREAMBLE))
     meta = filereader._read_file_meta_info(file)
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+    if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
         return
     filereader._read_command_set_elements(file)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -109,84 +158,70 @@ def _check_items(content: bytes) -> None:
         raise ImageError(Reason.UNREADABLE, f"a DICOM of more than {_MOST_ITEMS:,} items")
 
 
-def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
-    modality = str(dataset.get("Modality") or "none")
-    if modality not in MODALITIES:
-        wanted = ", ".join(MODALITIES)
-        raise ImageError(Reason.UNSUPPORTED, f"DICOM of modality {modality[:16]!r}, not {wanted}")
-    if "PixelData" not in dataset:
-        raise ImageError(Reason.UNSUPPORTED, "DICOM without pixels")
-    if int(dataset.get("NumberOfFrames") or 1) != 1:
-        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {dataset.NumberOfFrames} frames")
-    if dataset.PhotometricInterpretation not in _PHOTOMETRIC or dataset.SamplesPerPixel != 1:
-        raise ImageError(Reason.UNSUPPORTED, "DICOM in colour, not MONOCHROME1 or MONOCHROME2")
-    if not 8 <= dataset.BitsStored <= dataset.BitsAllocated <= 16:
-        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {dataset.BitsStored} bits, not 8 to 16")
-    declared = (dataset.Columns, dataset.Rows)
-    check_pixels(*declared, max_pixels)
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_encapsulated:
-        content = get_frame(dataset.PixelData, 0, number_of_frames=1)
-        if not _is_as_declared(content, syntax, declared):
-            raise ImageError(Reason.UNREADABLE, "the DICOM's header and its codestream disagree")
-
-
-def _is_as_declared(content: bytes, syntax: str, declared: tuple[int, int]) -> bool:
-    """Whether a compressed frame is no larger than its header says, told without decoding it."""
-    if syntax == RLELossless:
-        return not codestream.rle_exceeds(content, declared[0] * declared[1] + _RLE_PADDING)
-    inner = codestream.frame(content)
-    return inner is not None and ((inner.width, inner.height), inner.components) == (declared, 1)
-
-
 def _is_past_names(tag: int, *_: object) -> bool:
     return tag > _LAST_NAME
 
 
-def _stored_values(dataset: pydicom.Dataset, data: bytes) -> NDArray:
-    """The decoder is named, or pydicom would go on to GDCM wherever another one refuses."""
+def _check_kind(dataset: pydicom.Dataset) -> None:
+    """Sets that were made anonymous by a list of what may stay often lack the modality."""
+    storages = (dataset.get("SOPClassUID"), dataset.file_meta.get("MediaStorageSOPClassUID"))
+    told = dicom_elements.term(dataset, "Modality")
+    modality = told or next((_STORAGES[uid] for uid in storages if uid in _STORAGES), "none")
+    if modality not in MODALITIES:
+        wanted = ", ".join(MODALITIES)
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM of modality {modality!r}, not {wanted}")
+    if "PixelData" not in dataset:
+        raise ImageError(Reason.UNSUPPORTED, "DICOM without pixels")
+
+
+def _settle_transfer_syntax(dataset: pydicom.FileDataset) -> None:
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if not dataset.file_meta and not dataset["PixelData"].is_undefined_length:
+        syntax = _NAKED.get(dataset.original_encoding)
+        dataset.file_meta.TransferSyntaxUID = syntax
+    if not syntax:
+        raise ImageError(Reason.UNREADABLE, "the DICOM lacks TransferSyntaxUID")
+    if syntax not in _DECODERS:
+        name = syntax.name if syntax.is_transfer_syntax else _NEWER.get(syntax, "no known syntax")
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM in {name}, for which there is no decoder")
+
+
+def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
+    """Checks what the pixels' shape depends on, and leaves it as whole numbers."""
+    frames = dicom_elements.whole(dataset, "NumberOfFrames", absent=1)
+    if frames != 1:
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {frames} frames")
+    photometric = dicom_elements.term(dataset, "PhotometricInterpretation")
+    dataset.PhotometricInterpretation = photometric
+    dataset.SamplesPerPixel = dicom_elements.whole(dataset, "SamplesPerPixel", absent=1)
+    if photometric not in _PHOTOMETRIC or dataset.SamplesPerPixel != 1:
+        raise ImageError(Reason.UNSUPPORTED, "DICOM in colour, not MONOCHROME1 or MONOCHROME2")
+    for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation", "Rows", "Columns"):
+        setattr(dataset, keyword, dicom_elements.whole(dataset, keyword))
+    if not 8 <= dataset.BitsStored <= dataset.BitsAllocated <= 16:
+        bits = f"{dataset.BitsStored} of {dataset.BitsAllocated} bits"
+        raise ImageError(Reason.UNSUPPORTED, f"DICOM of {bits}, not 8 to 16")
+    check_pixels(dataset.Columns, dataset.Rows, max_pixels)
+
+
+def _stored_values(dataset: pydicom.FileDataset) -> NDArray:
+    """The pixels as they were stored, once it is known what decoding them will take."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_encapsulated and syntax not in _DECODERS:
-        return gdcm_process.decode(data)
-    return pixel_array(dataset, decoding_plugin=_DECODERS.get(syntax, ""))
+    if syntax not in uid.UncompressedTransferSyntaxes:
+        content = get_frame(dataset.PixelData, 0, number_of_frames=1)
+        if not _is_as_declared(content, syntax, (dataset.Columns, dataset.Rows)):
+            raise ImageError(Reason.UNREADABLE, "the DICOM's header and its codestream disagree")
+        if syntax == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
+            return gdcm_frame.decode(content, dataset)
+    values = pixel_array(dataset, decoding_plugin=_DECODERS[syntax])
+    if values.itemsize > 2:
+        raise ImageError(Reason.UNSUPPORTED, "DICOM whose codestream has more than 16 bits")
+    return values
 
 
-def _display(stored: NDArray, dataset: pydicom.Dataset) -> NDArray[np.uint8]:
-    for keyword in _MAY_BE_EMPTY:  # to pydicom, what is there without a value is there
-        if keyword in dataset and dataset[keyword].is_empty:
-            del dataset[keyword]
-    values = apply_voi_lut(apply_modality_lut(stored, dataset), dataset)
-    values = values.astype(np.float64, copy=False)
-    low, high = _output_range(dataset) or (values.min(), values.max())
-    # In place: at 8 bytes a pixel, each copy of a large film counts.
-    values -= low
-    values /= (high - low) or 1
-    np.clip(values, 0, 1, out=values)
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        np.subtract(1, values, out=values)
-    values *= 255
-    return np.rint(values, out=values).astype(np.uint8)
-
-
-def _output_range(dataset: pydicom.Dataset) -> tuple[float, float] | None:
-    """What VOI LUT or window map the darkest and the brightest value to; None without either."""
-    if dataset.get("VOILUTSequence"):
-        return 0, 2 ** dataset.VOILUTSequence[0].LUTDescriptor[2] - 1
-    if "WindowCenter" not in dataset or "WindowWidth" not in dataset:
-        return None
-    with np.errstate(over="ignore"):
-        low, high = apply_voi_lut(np.array([-np.inf, np.inf]), dataset)
-    return low, high
-
-
-def _identity(dataset: pydicom.Dataset) -> tuple[str, ...]:
-    """The patient's ids, names and their parts, the longest first."""
-    values = [str(value) for key in _IDENTITY if (value := dataset.get(key))]
-    parts = {part for value in values for part in value.replace("^", " ").split()} | set(values)
-    return tuple(sorted((p for p in parts if len(p) >= _SHORTEST_NAME), key=len, reverse=True))
-
-
-def _is_cut(error: Exception) -> bool:
-    if isinstance(error, EOFError | struct.error):
-        return True
-    return "less than" in str(error)  # pydicom: fewer bytes of pixels than expected
+def _is_as_declared(content: bytes, syntax: UID, declared: tuple[int, int]) -> bool:
+    """Whether a compressed frame is no larger than its header says, told without decoding it."""
+    if syntax == uid.RLELossless:
+        return not codestream.rle_exceeds(content, declared[0] * declared[1] + _RLE_PADDING)
+    inner = codestream.frame(content)
+    return inner is not None and ((inner.width, inner.height), inner.components) == (declared, 1)

@@ -65,8 +65,8 @@ class Requests:
         return request
 
 
-def prediction(response: Any, latency: float) -> Prediction:
-    """The first row of a PredictResponse.
+def prediction(response: Any, latency: float, notes: tuple[str, ...] = ()) -> Prediction:
+    """The first row of a PredictResponse, with what reading the X-ray told.
 
     Raises ServerError where an output of the contract is missing or cannot be read.
     """
@@ -89,6 +89,7 @@ def prediction(response: Any, latency: float) -> Prediction:
         heatmap=row.get(contract.HEATMAP),
         lungs=row.get(contract.LUNGS),
         overlay=row.get(contract.OVERLAY),
+        notes=notes,
     )
 
 

@@ -6,35 +6,36 @@ Ingest, clients and the web page share it, so that the model is trained on what 
 import dataclasses
 import hashlib
 import io
+import os
+import re
 import stat
-from collections.abc import Callable
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from client import codestream
+from client import codestream, png, tables, walking
 from client.image_errors import ImageError, Reason, check_pixels
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageError", "Reason", "XRay", "read"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageError", "Reason", "XRay", "file_content", "read"]
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
 
 _ORIENTATION = 0x0112  # EXIF
 _PLAIN_JPEG = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive Huffman
-_MAGIC = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
-_PLUGINS: dict[str, Callable[[BinaryIO], Image.Image]] = {
-    "jpeg": JpegImageFile,
-    "png": PngImageFile,
-}  # Image.open would warn of large headers
+_MAGIC = {b"\xff\xd8\xff": "jpeg", png.MAGIC: "png"}
 _END = {"jpeg": b"\xff\xd9", "png": b"\0\0\0\0IEND\xaeB`\x82"}
-# Damaged on purpose, a picture of thousands of scans decodes for minutes.
-_START_OF_SCAN, _MOST_SCANS = b"\xff\xda", 200
+# Group 2 or 8, a small element, then a VR or, without one, a length of at most 255.
+_WITHOUT_PREAMBLE = re.compile(rb"[\2\x08]\0.\0([A-Z]{2}|.\0\0\0)", re.DOTALL)
+_DETECTORS = (8, 10, 12, 14)  # bits
+_MOST_UNSCALED = _DETECTORS[-1]
+_DARK_COLOUR = "a PNG of 16 bits and dark colours: its values may use fewer bits"
 _TAIL = 64  # bytes in which a whole file's end is looked for
 
 
@@ -45,6 +46,7 @@ class XRay:
     data: a JPEG or PNG file, 8 bits, grey or RGB, upright; the source's own bytes where it already
         was that. format, width, height, sha256 (hexadecimal) are those of `data`.
     source_format: jpeg, png or dicom.
+    notes: what a reader should know of how it was read or what it shows, a line each.
     patient_id: a DICOM's own, raw: hash it before it is written anywhere. identity: that id and
         the patient's names. Neither is in the repr.
     """
@@ -55,6 +57,7 @@ class XRay:
     height: int
     sha256: str
     source_format: str
+    notes: tuple[str, ...] = ()
     patient_id: str | None = dataclasses.field(default=None, repr=False)
     identity: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
@@ -69,10 +72,11 @@ def read(
 
     Passed through byte for byte: an 8-bit grey or RGB JPEG (baseline or progressive) or PNG.
     Normalised once, to PNG, as a viewer shows it: EXIF orientation is applied; 16-bit grey becomes
-    round(value * 255 / 65535), the sample depth scaling of the PNG specification (13.12); 16-bit
-    colour keeps its high bytes, as in Pillow; 1, 2 and 4 bits and palettes are expanded; what is
-    transparent lies on black; CMYK becomes RGB. A DICOM is rendered by `client.dicom`.
-    Colour profiles and gamma chunks are ignored, as TensorFlow ignores them.
+    round(value * 255 / 65535), the sample depth scaling of the PNG specification (13.12), or less
+    than 65535 where a note says that its values use fewer bits; 16-bit colour keeps its high bytes,
+    as in Pillow; 1, 2 and 4 bits and palettes are expanded; what is transparent lies on black;
+    CMYK becomes RGB. A DICOM is rendered by `client.dicom`. Colour profiles and gamma chunks are
+    ignored, as TensorFlow ignores them; damaged ones are left out.
 
     Raises ImageError with a Reason and one line; the caps are checked before anything is decoded.
     """
@@ -82,6 +86,8 @@ def read(
         return _read_picture(content, source_format, max_pixels)
     if content[128:132] == b"DICM":  # PS3.10, 7.1: after a preamble of 128 bytes
         return _read_dicom(content, max_bytes, max_pixels)
+    if _WITHOUT_PREAMBLE.match(content):
+        return _read_dicom(bytes(128) + b"DICM" + content, max_bytes, max_pixels)
     raise ImageError(Reason.NOT_AN_IMAGE, "neither JPEG, PNG nor DICOM by its first bytes")
 
 
@@ -89,7 +95,7 @@ def _content(source: str | Path | bytes | BinaryIO, max_bytes: int) -> bytes:
     if isinstance(source, bytes):
         content = source
     elif isinstance(source, str | Path):
-        content = _file_content(Path(source), max_bytes)
+        content = file_content(Path(source), max_bytes)
     else:
         content = source.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -99,14 +105,15 @@ def _content(source: str | Path | bytes | BinaryIO, max_bytes: int) -> bytes:
     return content
 
 
-def _file_content(path: Path, max_bytes: int) -> bytes:
+def file_content(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """A regular file's bytes, one more than the cap at most.
+
+    What is no stored file is not opened: a pipe would be waited for, a device may do anything.
+
+    Raises ImageError.
+    """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise ImageError(Reason.UNREADABLE, "not a regular file")
-        if status.st_size > max_bytes:
-            message = f"{status.st_size:,} bytes, over the cap of {max_bytes:,}"
-            raise ImageError(Reason.TOO_LARGE, message)
+        _check_status(path.stat(), max_bytes)
         with path.open("rb") as file:
             return file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
@@ -116,14 +123,18 @@ def _file_content(path: Path, max_bytes: int) -> bytes:
         raise ImageError(Reason.UNREADABLE, message) from None
 
 
+def _check_status(status: os.stat_result, max_bytes: int) -> None:
+    if not stat.S_ISREG(status.st_mode) or walking.is_kernels(status):
+        raise ImageError(Reason.UNREADABLE, "not a regular file")
+    if status.st_size > max_bytes:
+        message = f"{status.st_size:,} bytes, over the cap of {max_bytes:,}"
+        raise ImageError(Reason.TOO_LARGE, message)
+
+
 def _read_picture(content: bytes, name: str, max_pixels: int) -> XRay:
+    read = _read_jpeg if name == "jpeg" else _read_png
     try:
-        image = _PLUGINS[name](io.BytesIO(content))
-        check_pixels(*image.size, max_pixels)
-        is_plain = _is_plain_jpeg if name == "jpeg" else _is_plain_png
-        if is_plain(image, content) and image.getexif().get(_ORIENTATION) not in range(2, 9):
-            return _xray(content, name, image.size, name)
-        return _png_xray(_normalise(image), name)
+        return read(content, max_pixels)
     except ImageError:
         raise
     except Exception as error:  # the decoders raise whatever a damaged file provokes
@@ -133,13 +144,18 @@ def _read_picture(content: bytes, name: str, max_pixels: int) -> XRay:
         raise ImageError(reason, message) from None
 
 
-def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
-    """Whether TensorFlow reads these bytes as a viewer does; raises where they are damaged."""
-    if content.count(_START_OF_SCAN) > _MOST_SCANS:
-        raise ImageError(Reason.UNREADABLE, f"a JPEG of more than {_MOST_SCANS} scans")
-    frame = codestream.frame(content)
-    if frame is None or frame.start_of_frame not in _PLAIN_JPEG or image.mode == "CMYK":
-        return False
+def _read_jpeg(content: bytes, max_pixels: int) -> XRay:
+    frame = codestream.frame(content)  # before Pillow goes through the header byte by byte
+    image = JpegImageFile(io.BytesIO(content))
+    check_pixels(*image.size, max_pixels)
+    is_plain = frame is not None and frame.start_of_frame in _PLAIN_JPEG and image.mode != "CMYK"
+    if is_plain and _is_clean(content) and _is_upright(image):
+        return _xray(content, "jpeg", image.size, "jpeg")
+    return _png_xray(_normalise(image), "jpeg")
+
+
+def _is_clean(content: bytes) -> bool:
+    """Whether a JPEG has nothing between its segments; raises where its scans are damaged."""
     try:
         # Pillow fills in what damaged entropy coding lost and says nothing; this one says it.
         simplejpeg.decode_jpeg(content, "GRAY", strict=True)
@@ -151,44 +167,83 @@ def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
     return True
 
 
-def _is_plain_png(image: Image.Image, content: bytes) -> bool:
-    """Whether TensorFlow reads these bytes as a viewer does; raises where they are damaged."""
-    PngImageFile(io.BytesIO(content)).verify()  # checksums, which decoding skips
+def _read_png(content: bytes, max_pixels: int) -> XRay:
+    picture, is_rest_sound = png.split(content)
+    image = PngImageFile(io.BytesIO(picture))
+    check_pixels(*image.size, max_pixels)
     image.load()
-    if getattr(image, "n_frames", 1) != 1:
-        raise ImageError(Reason.UNSUPPORTED, "an animation, not one picture")
-    if _END["png"] not in content:
-        raise EOFError
-    depth, colour_type = content[24:26]  # of IHDR, always the first chunk
-    return depth == 8 and colour_type in (0, 2) and not image.has_transparency_data
+    depth, colour_type = picture[24:26]  # of IHDR, always the first chunk
+    is_plain = depth == 8 and colour_type in (0, 2) and not image.has_transparency_data
+    if is_plain and _is_upright(image):
+        return _xray(content if is_rest_sound else picture, "png", image.size, "png")
+    if depth != 16:
+        return _png_xray(_normalise(image), "png")
+    eight_bits, notes = _of_sixteen_bits(image, png.significant_bits(content))
+    return dataclasses.replace(_png_xray(_normalise(eight_bits), "png"), notes=notes)
+
+
+def _of_sixteen_bits(
+    image: Image.Image, declared: int | None
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """The picture in 8 bits, and a note where its values use far fewer than 16 bits.
+
+    Such a file holds a detector's values as they are: a viewer shows it black.
+    """
+    if image.mode != "I;16":  # Pillow has cut the values to 8 bits
+        brightest = int(np.asarray(image)[..., :3].max())
+        return image, (_DARK_COLOUR,) if brightest < 2 ** (_MOST_UNSCALED - 8) else ()
+    wide = np.asarray(image)
+    brightest = int(wide.max())
+    if declared and brightest < 2**declared:
+        bits = declared
+    else:
+        bits = next((bits for bits in _DETECTORS if 0 < brightest < 2**bits), 16)
+    # Pillow's own conversion clips at 255. A table, since a film has more pixels than values.
+    top = 2**bits - 1
+    table = (np.minimum(np.arange(2**16), top) * 255 + top // 2) // top
+    grey = Image.fromarray(tables.looked_up(table.astype(np.uint8), wide))
+    grey.info = image.info
+    return grey, () if bits == 16 else (f"a PNG of 16 bits whose greys use {bits}: read as such",)
+
+
+def _is_upright(image: Image.Image) -> bool:
+    """Viewers show a picture as it is where what tells its orientation is damaged."""
+    try:
+        return image.getexif().get(_ORIENTATION) not in range(2, 9)
+    except Exception:  # Pillow raises whatever a damaged block provokes
+        return True
 
 
 def _normalise(image: Image.Image) -> Image.Image:
     """The same picture upright, in 8 bits of grey (mode L) or RGB."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "I;16":  # Pillow's own conversion clips at 255
-        wide = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    image.load()  # may rotate by what it finds
+    upright = image if _is_upright(image) else ImageOps.exif_transpose(image)
     mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-    if image.has_transparency_data:
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image.convert("RGBA"))
-    return image.convert(mode)
+    if not upright.has_transparency_data:
+        return upright.convert(mode)
+    both = "LA" if mode == "L" else "RGBA"
+    layered = upright if upright.mode == both else upright.convert(both)
+    black = layered.convert(mode)
+    black.paste(0, mask=ImageChops.invert(layered.getchannel("A")))
+    return black
 
 
 def _read_dicom(content: bytes, max_bytes: int, max_pixels: int) -> XRay:
-    from client import dicom  # pydicom takes a while, and most X-rays are not DICOM
+    from client import decoding  # most X-rays are not DICOM
 
-    radiograph = dicom.read(content, max_bytes=max_bytes, max_pixels=max_pixels)
-    xray = _png_xray(Image.fromarray(radiograph.pixels), "dicom")
-    return dataclasses.replace(xray, patient_id=radiograph.patient_id, identity=radiograph.identity)
+    film = decoding.decode(content, max_bytes=max_bytes, max_pixels=max_pixels)
+    xray = _png_xray(Image.fromarray(film.pixels), "dicom")
+    return dataclasses.replace(
+        xray, patient_id=film.patient_id, identity=film.identity, notes=film.notes
+    )
 
 
 def _png_xray(image: Image.Image, source_format: str) -> XRay:
-    png = io.BytesIO()
-    # A fresh image: what the source said about itself must not travel along.
-    Image.frombytes(image.mode, image.size, image.tobytes()).save(png, "PNG")
-    return _xray(png.getvalue(), "png", image.size, source_format)
+    image.info.clear()  # what the source said about itself must not travel along
+    file = io.BytesIO()
+    # A fifth of the usual time, and a smaller file: films have grain, which does not repeat.
+    image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    return _xray(file.getvalue(), "png", image.size, source_format)
 
 
 def _xray(data: bytes, name: str, size: tuple[int, int], source_format: str) -> XRay:

@@ -26,6 +26,7 @@ class Prediction:
         training set's it is; both in [0, 1], None where the model does not say.
     heatmap, lungs: float32[224,224] in [0,1], the whole X-ray squashed to a square; overlay: a PNG
         file of the heat map over the X-ray; all only where asked for.
+    notes: what was odd about the file when it was read, a line each.
     """
 
     probability: float
@@ -38,6 +39,7 @@ class Prediction:
     heatmap: np.ndarray | None = field(default=None, repr=False, compare=False)
     lungs: np.ndarray | None = field(default=None, repr=False, compare=False)
     overlay: bytes | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def positive(self) -> bool:
@@ -51,12 +53,13 @@ class Prediction:
 
     @property
     def warning(self) -> str | None:
-        """Why the result deserves no trust, where the model says so."""
+        """Why the result deserves no trust, where the model or the file says so."""
+        doubts = []
         if self.quality is not None and self.quality < LIMIT:
-            return UNUSUAL
-        if self.familiarity is not None and self.familiarity < LIMIT:
-            return UNFAMILIAR
-        return None
+            doubts.append(UNUSUAL)
+        elif self.familiarity is not None and self.familiarity < LIMIT:
+            doubts.append(UNFAMILIAR)
+        return "; ".join((*doubts, *self.notes)) or None
 
 
 Source = TypeVar("Source")

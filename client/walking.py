@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_KERNELS = tuple(map(Path, ("/dev", "/proc", "/sys")))
 LOOP = "a symbolic link to a folder above it"
 
 Identity = tuple[int, int]
@@ -18,9 +19,13 @@ def walk(base: Path, left_out: Callable[[os.DirEntry[str]], bool]) -> Iterator[t
     while pending:
         folder, above = pending.pop()
         try:
-            place = identity((base / folder).stat())
+            status = (base / folder).stat()
+            place = identity(status)
             if place in above:
                 yield folder, LOOP
+                continue
+            if is_kernels(status):
+                yield folder, "a folder of the kernel's"
                 continue
             with os.scandir(base / folder) as found:
                 children = sorted(found, key=lambda child: child.name)
@@ -37,6 +42,11 @@ def walk(base: Path, left_out: Callable[[os.DirEntry[str]], bool]) -> Iterator[t
             else:
                 yield path, ""
         pending.extend(reversed(folders))
+
+
+def is_kernels(status: os.stat_result) -> bool:
+    """Whether a file or folder is no stored one, but the kernel's (/proc, /sys) or a device's."""
+    return status.st_dev in {root.stat().st_dev for root in _KERNELS if root.is_mount()}
 
 
 def identity(status: os.stat_result) -> Identity:

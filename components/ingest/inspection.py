@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from client import images
@@ -20,7 +21,7 @@ class Record:
     path: where it is read again. name: as it is written, patients' names taken out. group: stands
     for the patient (patients.group). patient_id: as it is written. patient_from: manifest, dicom,
     name, or file where each file is its own patient. sha256: of the bytes to be stored. reason
-    and detail: why it is rejected, else empty.
+    and detail: why it is rejected, else empty. notes: what is odd about a film that is not.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Record:
     height: int = 0
     reason: str = ""
     detail: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Inspector:
             difference_hash=near_duplicates.difference_hash(xray.data),
             width=xray.width,
             height=xray.height,
+            notes=xray.notes,
         )
 
     def _patient(self, entry: Entry, xray: images.XRay) -> tuple[str, str]:

@@ -91,12 +91,11 @@ class StoreList(beam.DoFn):
         """Reads what was inspected, as it is stored; None where the file is another one by now."""
         caps = {"max_bytes": self._config.max_bytes, "max_pixels": self._config.max_pixels}
         try:
-            with (self._folder / record.path).open("rb") as file:
-                content = file.read(caps["max_bytes"])
+            content = images.file_content(self._folder / record.path, caps["max_bytes"])
             if hashlib.sha256(content).hexdigest() == record.sha256:
                 return content
             xray = images.read(content, **caps)
-        except (OSError, images.ImageError):
+        except images.ImageError:
             return None
         return xray.data if xray.sha256 == record.sha256 else None
 

@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tfx.dsl.io import fileio
-
 from components import names
 from components.ingest import near_duplicates
 from components.ingest.inspection import Record
@@ -21,6 +19,7 @@ REJECTS = "rejects.csv"
 DUPLICATES = "duplicates.csv"
 _PAIRS_SHOWN = 100
 _NAMES_SHOWN = 3
+_NOTES_SHOWN = 20
 _FEW = 20  # films of which one patient may have most
 
 
@@ -72,7 +71,7 @@ def build(records: Sequence[Record], fates: Sequence[Fate], left_out: int) -> Re
         near_duplicates=close[:_PAIRS_SHOWN],
         notes=[],
     )
-    return dataclasses.replace(report, notes=list(_notes(report)))
+    return dataclasses.replace(report, notes=[*_notes(report), *film_notes(written)])
 
 
 def _split_counts(split: str, written: Sequence[tuple[Record, Fate]]) -> dict[str, int]:
@@ -104,6 +103,17 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"{report.test_duplicates:,} duplicates stay in the official test split"
     if report.left_out:
         yield f"{report.left_out:,} files are left out by data.limit_per_class"
+
+
+def film_notes(written: Sequence[tuple[Record, Fate]]) -> Iterator[str]:
+    """What is odd about films that are not rejected, the commonest first, each with an example."""
+    examples = {note: record.name for record, _ in reversed(written) for note in record.notes}
+    counts = Counter(note for record, _ in written for note in record.notes)
+    for note, count in counts.most_common(_NOTES_SHOWN):
+        films = "film" if count == 1 else "films"
+        yield f"{count:,} {films}: {note} (the first: {printable(examples[note])!r})"
+    if len(counts) > _NOTES_SHOWN:
+        yield f"{len(counts) - _NOTES_SHOWN:,} further things are odd about single films"
 
 
 def check(
@@ -148,6 +158,8 @@ def printable(name: str) -> str:
 
 def write(folder: str, report: Report, records: Sequence[Record], fates: Sequence[Fate]) -> None:
     """Writes report.json, rejects.csv (file, reason, detail) and duplicates.csv into a folder."""
+    from tfx.dsl.io import fileio  # it takes seconds, and a data check writes no report
+
     fileio.makedirs(folder)
     with fileio.open(f"{folder}/{REPORT}", "w") as file:
         json.dump(dataclasses.asdict(report), file, indent=1)
@@ -168,6 +180,8 @@ def read(folder: str | Path) -> Report:
 
 
 def _write_table(path: str, header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
+    from tfx.dsl.io import fileio
+
     with fileio.open(path, "w") as file:
         table = csv.writer(file)
         table.writerow(header)

@@ -19,6 +19,7 @@ from components.ingest import near_duplicates
 from components.ingest.inspection import Inspector, Record
 from components.ingest.ledger import Cause, Fate, decide
 from components.ingest.listing import Entry, IngestError, entries, folder_of
+from components.ingest.report import film_notes
 from components.ingest.settings import DataConfig
 from pipeline.datasets import measures
 from pipeline.datasets.measures import PROPERTIES, Comparison
@@ -233,6 +234,8 @@ def _findings(check: Check) -> Iterator[Finding]:
     yield from _findings_on_counts(check)
     yield from _findings_on_shortcuts(check)
     yield from _findings_on_copies(check)
+    decided = [(film.record, film.fate) for film in check.films]
+    yield from (Finding("warning", f"{note}.") for note in film_notes(decided))
 
 
 def _findings_on_counts(check: Check) -> Iterator[Finding]:

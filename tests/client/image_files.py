@@ -109,13 +109,13 @@ def dicom(
     return file.getvalue()
 
 
-def recoded_by_gdcm(source: str, target: str) -> None:
-    """Writes a DICOM file again in lossless JPEG, which only GDCM can."""
+def recoded_by_gdcm(source: str, target: str, syntax: str = "JPEGLosslessProcess14_1") -> None:
+    """Writes a DICOM file again in one of GDCM's syntaxes: lossless JPEG, which only it can."""
     reader = gdcm.ImageReader()
     reader.SetFileName(source)
     assert reader.Read()
     change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
     change.SetInput(reader.GetImage())
     assert change.Change()
     writer = gdcm.ImageWriter()

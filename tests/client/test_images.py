@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from client import images
 from client.images import ImageError, Reason
+from client.walking import walk
 from tests.client.image_files import colour, encoded, grey, pixels, png_of_size
 
 
@@ -87,6 +88,21 @@ def test_sixteen_bits_are_scaled_by_the_png_specification():
     xray = images.read(encoded(values, "PNG"))
     assert pixels(xray.data).dtype == np.uint8
     np.testing.assert_array_equal(pixels(xray.data), np.round(values * (255 / 65535)))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_values_of_fewer_bits_in_a_png_of_sixteen_are_read_as_such_and_told(bits):
+    values = np.arange(2**bits, dtype=np.uint16).reshape(16, -1)
+    xray = images.read(encoded(values, "PNG"))
+    np.testing.assert_array_equal(pixels(xray.data), np.round(values * (255 / (2**bits - 1))))
+    assert f"whose greys use {bits}" in xray.notes[0]
+
+
+def test_a_dark_picture_of_all_sixteen_bits_is_left_as_it_is():
+    values = np.arange(2**15, dtype=np.uint16).reshape(128, 256)
+    xray = images.read(encoded(values, "PNG"))
+    np.testing.assert_array_equal(pixels(xray.data), np.round(values * (255 / 65535)))
+    assert not xray.notes
 
 
 @pytest.mark.parametrize(
@@ -242,6 +258,19 @@ def test_a_file_the_system_refuses_to_open_is_unreadable(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.open", deny)  # root, who runs tests in containers, may all
     error = refused(path)
     assert (error.reason, str(error)) == (Reason.UNREADABLE, "Permission denied")
+
+
+@pytest.mark.parametrize("target", ["/proc/self/environ", "/proc/kmsg", "/dev/zero", "/dev/stdin"])
+def test_links_to_what_is_no_stored_file_are_not_opened(tmp_path, monkeypatch, target):
+    link = tmp_path / "film.jpg"
+    link.symlink_to(target)
+    monkeypatch.setattr("pathlib.Path.open", lambda *_: pytest.fail("it was opened"))
+    assert str(refused(link)) == "not a regular file"
+
+
+def test_a_link_to_the_kernels_folders_is_not_walked(tmp_path):
+    (tmp_path / "films").symlink_to("/proc")
+    assert list(walk(tmp_path, lambda _: False)) == [("films", "a folder of the kernel's")]
 
 
 @pytest.mark.xrays

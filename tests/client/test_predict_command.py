@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,6 +20,7 @@ import cli
 from client.results import UNUSUAL
 from tests.client.conftest import jpeg
 from tests.client.fake_server import THRESHOLD, VERSION, serve
+from tests.client.image_files import dicom, encoded
 
 
 @pytest.fixture
@@ -276,6 +278,15 @@ def test_an_unusual_image_is_warned_of(predict, folder, model):
     _, lines, _ = predict(folder / "a.jpg", "--format", "json")
     assert UNUSUAL in table
     assert json.loads(lines)["warning"] == UNUSUAL
+
+
+def test_what_is_odd_about_a_file_is_told(predict, tmp_path):
+    (tmp_path / "dark.png").write_bytes(encoded(np.full((9, 9), 4000, np.uint16), "PNG"))
+    (tmp_path / "side.dcm").write_bytes(dicom(ViewPosition="LL"))
+    for format_ in ("table", "csv", "json"):
+        _, out, _ = predict(tmp_path, "--format", format_)
+        assert "whose greys use 12" in out
+        assert "ViewPosition is LL" in out
 
 
 def test_hundreds_of_files_stay_in_order(predict, tmp_path):

@@ -55,6 +55,16 @@ def test_an_official_test_split_stays_whole():
     assert result == {"t1": Fate(split="test"), "t2": Fate(split="test", duplicate_of=0)}
 
 
+def test_the_report_tells_what_is_odd_about_films():
+    odd = [record(f"f{n}", f"x{n}", notes=["its ViewPosition is LL"]) for n in range(3)]
+    odd.append(record("g", "y", notes=["its BodyPartExamined is HAND", "its ViewPosition is LL"]))
+    notes = report.build(odd, [Fate(split="train")] * 4, 0).notes
+    assert notes[-2:] == [
+        "4 films: its ViewPosition is LL (the first: 'f0')",
+        "1 film: its BodyPartExamined is HAND (the first: 'g')",
+    ]
+
+
 def test_two_labels_outside_test_reject_both():
     result = fates(record("a", "x", 0), record("b", "x", 1), record("c", "x", 1))
     assert {outcome(fate) for fate in result.values()} == {"conflicting_labels"}

@@ -1,0 +1,18 @@
+"""DICOM films with one attribute made wrong: shown as the standard says, or refused in one line."""
+
+import pytest
+
+from tests.fuzz import films
+
+
+@pytest.mark.parametrize("first", range(0, 300, 60))
+def test_films_with_an_attribute_made_wrong(first):
+    for seed in range(first, first + 60):
+        films.check(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(300, 10_300, 1000))
+def test_ten_thousand_films_with_an_attribute_made_wrong(first):
+    for seed in range(first, first + 1000):
+        films.check(seed)
