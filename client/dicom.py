@@ -57,6 +57,17 @@ def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
     Raises ImageError: unreadable, truncated, too_large (headers are compared with the caps before
     anything is inflated or decoded) or unsupported (other modalities, colour, frames, no pixels).
     """
+    dataset = checked(data, max_bytes=max_bytes, max_pixels=max_pixels)
+    identity = _identity(dataset)
+    try:
+        pixels = _display(_stored_values(dataset, data), dataset)
+    except Exception as error:  # the decoders raise whatever a damaged file provokes
+        raise _refusal(error, identity) from None
+    return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, identity)
+
+
+def checked(data: bytes, *, max_bytes: int, max_pixels: int) -> pydicom.Dataset:
+    """The data set of what `read` would go on to decode; raises as `read` does."""
     _silence_pydicom()
     identity: tuple[str, ...] = ()
     try:
@@ -67,15 +78,17 @@ def read(data: bytes, *, max_bytes: int, max_pixels: int) -> Radiograph:
         if not dataset:  # what pydicom makes of a file that ends within an element
             raise ImageError(Reason.TRUNCATED, "the DICOM is cut off")
         _check_header(dataset, max_pixels)
-        pixels = _display(_stored_values(dataset, data), dataset)
-    except ImageError as error:
-        raise ImageError(error.reason, str(error), identity) from None
-    except Exception as error:  # pydicom and its decoders raise whatever a damaged file provokes
-        reason = Reason.TRUNCATED if _is_cut(error) else Reason.UNREADABLE
-        state = "cut off" if reason is Reason.TRUNCATED else "damaged"
-        message = f"the DICOM is {state} ({type(error).__name__})"
-        raise ImageError(reason, message, identity) from None
-    return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, identity)
+    except Exception as error:  # pydicom raises whatever a damaged file provokes
+        raise _refusal(error, identity) from None
+    return dataset
+
+
+def _refusal(error: Exception, identity: tuple[str, ...]) -> ImageError:
+    if isinstance(error, ImageError):
+        return ImageError(error.reason, str(error), identity)
+    reason = Reason.TRUNCATED if _is_cut(error) else Reason.UNREADABLE
+    state = "cut off" if reason is Reason.TRUNCATED else "damaged"
+    return ImageError(reason, f"the DICOM is {state} ({type(error).__name__})", identity)
 
 
 def _silence_pydicom() -> None:
