@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--disk-limit", type=_count, default=4096, metavar="MB", help="for it; default: %(default)s"
     )
     add("--tries", type=_count, default=5, metavar="N", help="of a film; default: %(default)s")
-    add("--concurrency", type=_count, default=2, metavar="N", help="films asked about at once")
+    add("--concurrency", type=_count, default=2, metavar="N", help="default: %(default)s")
     add("--card", default="", metavar="URL", help="of the model card, for the report")
     add("--viewer", default="", metavar="URL", help="for the worklist, with {study} in it")
     add(

@@ -24,7 +24,7 @@ _COUNT: Final = "00201209"  # Number of Series Related Instances
 
 
 class DicomWeb:
-    """A server at `url`. Name and password come from the user's netrc file; ca: an authority to trust."""
+    """A server at `url`; name and password are the netrc file's. ca: an authority to trust."""
 
     def __init__(self, url: str, ca: Path | None = None):
         session = requests.Session()
@@ -55,7 +55,7 @@ class DicomWeb:
         Raises AwayError, RejectedError.
         """
         since = f"{date.today() - timedelta(days):%Y%m%d}-"
-        found = []
+        found: list[dict] = []
         for modality in MODALITIES:
             with _plain_errors():
                 rows = self._client.search_for_series(
@@ -63,10 +63,8 @@ class DicomWeb:
                     fields=[_COUNT],
                     get_remaining=True,
                 )
-            found += [
-                (_value(row, _STUDY), _value(row, _SERIES), _value(row, _COUNT)) for row in rows
-            ]
-        return found
+            found += rows
+        return [(_value(r, _STUDY), _value(r, _SERIES), _value(r, _COUNT)) for r in found]
 
     def instances(self, study: str, series: str) -> list[tuple[str, str]]:
         """SOP class and instance UID of each instance of a series; raises as `series` does."""
@@ -95,7 +93,7 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except requests.HTTPError as error:
-        status = error.response.status_code
+        status = error.response.status_code if error.response is not None else 0
         kind = AwayError if status in _BUSY else RejectedError
         raise kind(f"HTTP {status}") from None
     except requests.RequestException as error:

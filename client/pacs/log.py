@@ -19,7 +19,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "tas
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {
+        line: dict[str, object] = {
             "time": f"{when}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
@@ -33,7 +33,7 @@ class _Json(logging.Formatter):
 
 
 def set_up() -> None:
-    """Lets this package speak on standard error, and no other, nor a thread that ends by surprise."""
+    """Lets this package speak on standard error, and no other."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json())
     logging.getLogger().addHandler(logging.NullHandler())

@@ -171,7 +171,7 @@ class Queue:
         """The oldest film whose answers are due to be stored."""
         with self._transaction():
             film = self._due("answered")
-            return film and (film, self._objects(film.key))
+            return (film, self._objects(film.key)) if film else None
 
     def stored(self, key: str) -> None:
         """The PACS has the answers; their bytes are gone."""
@@ -210,12 +210,10 @@ class Queue:
         """Another round of tries for a failed film, where its bytes are still here."""
         with self._transaction():
             film = self.find(key)
-            kinds = [
-                kind for (kind,) in self._do("SELECT kind FROM objects WHERE film = ?", (key,))
-            ]
+            kinds = self._do("SELECT kind FROM objects WHERE film = ?", (key,))
             if film is None or film.state != "failed" or not kinds:
                 return False
-            state = "received" if FILM in kinds else "answered"
+            state = "received" if (FILM,) in kinds else "answered"
             self._set(key, state, tries=0, due=0, reason="")
             return True
 

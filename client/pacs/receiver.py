@@ -129,9 +129,11 @@ def server_context(certificate: str, key: str, ca: str | None) -> ssl.SSLContext
 class _LazyContext(ssl.SSLContext):
     """Shakes hands in the caller's own thread: pynetdicom would in the one that accepts callers."""
 
-    def wrap_socket(self, sock: Any, *args: Any, **options: Any) -> ssl.SSLSocket:
+    def wrap_socket(
+        self, sock: Any, server_side: bool = False, *_: Any, **__: Any
+    ) -> ssl.SSLSocket:
         sock.settimeout(_HANDSHAKE)
-        return super().wrap_socket(sock, *args, **options, do_handshake_on_connect=False)
+        return super().wrap_socket(sock, server_side, do_handshake_on_connect=False)
 
 
 def _rejected(event: evt.Event) -> None:

@@ -39,8 +39,6 @@ def serve(args: argparse.Namespace) -> int:
         raise ValueError("films come from nowhere: give --listen, --watch or both")
     if args.listen and not callers:
         raise ValueError("--listen needs to know who may send: name them with --caller")
-    if args.watch and not isinstance(pacs, DicomWeb):
-        raise ValueError("--watch needs a DICOMweb address as --pacs")
     os.umask(0o077)
     log.set_up()
     queue = Queue(args.queue, limit=args.disk_limit * 2**20, tries=args.tries)
@@ -52,6 +50,8 @@ def serve(args: argparse.Namespace) -> int:
         rule = Rule(_capitals(args.body_part) or CHEST, _capitals(args.view) or FRONTAL)
         intake = Intake(queue, rule, lambda: gateway.served)
         if args.watch:
+            if not isinstance(pacs, DicomWeb):
+                raise ValueError("--watch needs a DICOMweb address as --pacs")
             watcher = Watcher(pacs, intake, args.days, lambda: queue.waiting()[0] < _AHEAD)
             gateway.watch(watcher, args.watch)
         page = waitress.create_server(

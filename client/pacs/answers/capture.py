@@ -68,9 +68,8 @@ def picture(xray: XRay, answer: Prediction, model: Model) -> NDArray[np.uint8]:
     content = answer.overlay if judged and answer.overlay else xray.data
     film = Image.open(io.BytesIO(content)).convert("RGB")
     scale = _SIDE / max(film.size)
-    film = film.resize(
-        (max(1, round(side * scale)) for side in film.size), Image.Resampling.BICUBIC
-    )
+    width, height = (max(1, round(side * scale)) for side in film.size)
+    film = film.resize((width, height), Image.Resampling.BICUBIC)
     scale_width = _BAR[0] + 2 * _MARGIN + 60
     words = [headline(answer), NOTICE, f"Model {model.name} {model.version}"]
     size = (max(film.width + scale_width, _NARROWEST), max(film.height, _BAR[1] + 4 * _LINE))

@@ -1,4 +1,4 @@
-"""The answer over the film itself: a grayscale softcopy presentation state with the heat's lines."""
+"""The answer over the film itself: a presentation state with lines of equal heat."""
 
 from typing import Final
 
@@ -75,4 +75,5 @@ def outlines(heat: NDArray[np.float32], rows: int, columns: int) -> list[NDArray
     centres = np.arange(-1, len(heat) + 1) + 0.5
     places = np.clip(centres / len(heat), 0, 1)
     lines = contour_generator(places * columns, places * rows, padded)
-    return [line for level in LEVELS for line in lines.lines(level) if len(line) > 2]
+    found = (np.asarray(line) for level in LEVELS for line in lines.lines(level))
+    return [line for line in found if len(line) > 2]
