@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-FAILED = 1
-USAGE_ERROR = 2
+from client.exit_codes import DONE, FAILED, USAGE
+
 _HERE = "127.0.0.1"
 _EPILOG = (
     "run: receive with --listen, look with --watch, or both. status: the queue, and why films "
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             return serve(args)
         return _look(args)
     except (ValueError, argparse.ArgumentTypeError) as error:
-        return _complain(str(error), USAGE_ERROR)
+        return _complain(str(error), USAGE)
     except (OSError, sqlite3.Error) as error:
         return _complain(str(error), FAILED)
 
@@ -99,13 +99,13 @@ def _look(args: argparse.Namespace) -> int:
         for film in failed:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(film.changed))
             print(f"failed {film.key}  {when}  after {film.tries} tries: {film.reason}")
-        return 0
+        return DONE
     act = queue.retry if args.action == "retry" else queue.ignore
     done = {key: act(key) for key in args.films or [film.key for film in failed]}
     for key, could in done.items():
         remedy = "it did not fail, or its bytes are gone: send it again"
         print(f"{key}: {args.action}" if could else f"{key}: cannot {args.action}; {remedy}")
-    return 0 if all(done.values()) else FAILED
+    return DONE if all(done.values()) else FAILED
 
 
 def _count(text: str) -> int:

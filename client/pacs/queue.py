@@ -59,6 +59,7 @@ class Queue:
         self.limit = limit
         self._folder = folder
         self._tries = tries
+        self._owner: int | None = None
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,6 +86,9 @@ class Queue:
         """Closes the file; what is left in it stays for the next start."""
         with self._lock:
             self._db.close()
+            if self._owner is not None:
+                os.close(self._owner)
+                self._owner = None
 
     # In
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import waitress
 
+from client.exit_codes import DONE
 from client.pacs import log
 from client.pacs.destination import Destination, Dimse
 from client.pacs.dicomweb import DicomWeb
@@ -71,7 +72,7 @@ def serve(args: argparse.Namespace) -> int:
         page.close()
         queue.close()
     _LOGGER.info("stopped")
-    return 0
+    return DONE
 
 
 def _await_signal() -> None:

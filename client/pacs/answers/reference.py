@@ -45,7 +45,12 @@ def reference(film: Dataset) -> Dataset:
 
     Films break the standard in many ways that highdicom refuses to repeat: what must be there is
     there, empty at least, and a date, time or sex that is none becomes empty.
+
+    Raises ValueError where the film has no place in a study.
     """
+    missing = [keyword for keyword in _AS_THEY_ARE if film.get(keyword) in (None, "")]
+    if missing:
+        raise ValueError(f"the DICOM lacks {missing[0]}")
     found = Dataset()
     found.SpecificCharacterSet = UTF_8
     for keyword in _TEXTS:

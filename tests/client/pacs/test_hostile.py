@@ -184,9 +184,10 @@ def test_no_answered_film_leaves_a_name_on_disk_or_in_a_log(
         with association(gateway.listen) as caller:
             assert store(caller, body(content), instance) == SUCCESS
     wait_for(lambda: gateway.films()["answered"] == 5)
-    assert IDENTIFIERS[1].encode() in (gateway.queue / "queue.db").read_bytes() + (
-        gateway.queue / "queue.db-wal"
-    ).read_bytes()  # the answers have it, so the test would see it
+    assert (
+        IDENTIFIERS[1].encode()
+        in (gateway.queue / "queue.db").read_bytes() + (gateway.queue / "queue.db-wal").read_bytes()
+    )  # the answers have it, so the test would see it
     for path in ("/metrics", "/", "/api/worklist", "/readyz", "/healthz"):
         text = gateway.get(path).text
         assert not [word for word in SECRETS if word in text], path
