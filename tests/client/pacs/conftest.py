@@ -43,11 +43,11 @@ class GatewayProcess:
 
     def look(self, *arguments: str) -> str:
         command = [*self._command[:3], *arguments, "--queue", str(self.queue)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
         return done.stdout + done.stderr
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=20)
+        return requests.get(self.url + path, timeout=200)
 
     def films(self) -> dict[str, int]:
         """Films by state, from the metrics."""

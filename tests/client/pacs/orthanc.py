@@ -14,7 +14,7 @@ GATEWAY = "PNEUMONIA"
 _PLUGINS = Path("/usr/share/orthanc/plugins")
 
 
-def wait_for(condition, seconds: float = 240.0):
+def wait_for(condition, seconds: float = 600.0):
     """The first true value that `condition` returns; fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -65,19 +65,19 @@ class Orthanc:
             self._process = None
 
     def get(self, path: str):
-        return requests.get(self.url + path, timeout=20).json()
+        return requests.get(self.url + path, timeout=200).json()
 
     def file(self, instance: str) -> bytes:
-        return requests.get(f"{self.url}/instances/{instance}/file", timeout=20).content
+        return requests.get(f"{self.url}/instances/{instance}/file", timeout=200).content
 
     def upload(self, content: bytes) -> str:
         """Orthanc's own id of the stored instance."""
-        answer = requests.post(f"{self.url}/instances", data=content, timeout=20)
+        answer = requests.post(f"{self.url}/instances", data=content, timeout=200)
         return answer.json()["ID"]
 
     def forward(self, instance: str) -> None:
         """Sends an instance to the gateway by C-STORE."""
-        answer = requests.post(f"{self.url}/modalities/gateway/store", data=instance, timeout=60)
+        answer = requests.post(f"{self.url}/modalities/gateway/store", data=instance, timeout=200)
         answer.raise_for_status()
 
     def answers(self, study: str | None = None) -> list[str]:
@@ -85,11 +85,11 @@ class Orthanc:
         query = {"Level": "Instance", "Query": {"Modality": "SR\\OT\\PR"}}
         if study:
             query["Query"]["StudyInstanceUID"] = study
-        return requests.post(f"{self.url}/tools/find", json=query, timeout=60).json()
+        return requests.post(f"{self.url}/tools/find", json=query, timeout=200).json()
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/system", timeout=5).ok
+            return requests.get(f"{self.url}/system", timeout=60).ok
         except requests.ConnectionError:
             assert self._process
             assert self._process.poll() is None, (self.folder / "orthanc.log").read_text()

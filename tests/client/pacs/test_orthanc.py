@@ -20,7 +20,7 @@ pytestmark = pytest.mark.pacs
 def send(path, port: int, *options: str, caller: str = "STORESCU", called: str = "PNEUMONIA"):
     """dcmtk's storescu; returns its exit code and words."""
     command = ["storescu", "-aet", caller, "-aec", called, *options, "127.0.0.1", str(port), path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     return done.returncode, done.stdout + done.stderr
 
 
