@@ -42,7 +42,14 @@ def film(number: int = 0, size: tuple[int, int] = (96, 80), **elements: object) 
         "Manufacturer": "",
     }
     pixels = grey(*size, seed=number).astype("uint16") << 4
-    content = dicom(pixels, **(defaults | uids | elements))
+    content = dicom(
+        pixels,
+        **{
+            name: value
+            for name, value in (defaults | uids | elements).items()
+            if value is not None or name not in defaults | uids
+        },
+    )
     dataset = pydicom.dcmread(io.BytesIO(content))
     dataset.file_meta.MediaStorageSOPInstanceUID = UID(dataset.SOPInstanceUID)
     file = io.BytesIO()
