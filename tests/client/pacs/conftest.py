@@ -37,7 +37,7 @@ class GatewayProcess:
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        code = self.process.wait(60)
+        code = self.process.wait(600)
         self.process = None
         return code
 
