@@ -9,7 +9,8 @@ CHROMIUM := $(shell command -v chromium)
 export PNEUMONIA_XRAYS ?= $(XRAYS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --no-loadscope-reorder
-LEFT_OUT := $(if $(CHROMIUM),, and not browser)
+ORTHANC := $(wildcard /usr/sbin/Orthanc)
+LEFT_OUT := $(if $(CHROMIUM),, and not browser)$(if $(ORTHANC),, and not pacs)
 
 .PHONY: help setup demo test test-all lint format lock web pretrained bench clean
 
@@ -34,10 +35,11 @@ demo: setup  ## synthetic X-rays (or DATA=dir) to a pushed model, then three X-r
 test: setup  ## lint, types and tests
 	@$(MAKE) --no-print-directory lint
 	@$(if $(CHROMIUM),,echo "no chromium: browser tests left out (Debian: apt-get install chromium)";) \
+	 $(if $(ORTHANC),,echo "no Orthanc: PACS tests left out (Debian: see .ci/run for its packages)";) \
 	 $(PYTEST) -m "not slow and not distributed$(LEFT_OUT)"
 
 test-all: setup  ## the slow and the distributed tests; `make test` has the rest
-	@$(PYTEST) -m "slow or distributed"
+	@$(PYTEST) -m "(slow or distributed)$(LEFT_OUT)"
 
 lint: setup  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -47,7 +49,7 @@ format: setup  ## let ruff put the sources in order
 
 lock: setup  ## resolve requirements/lock.txt again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --override requirements/overrides.txt --extra pipeline --extra web \
+	  --no-emit-index-url --override requirements/overrides.txt --extra pipeline --extra web --extra pacs \
 	  --extra kubeflow --extra test setup.py -o requirements/lock.txt
 
 web: setup  ## the web page on the served model

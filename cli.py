@@ -17,6 +17,7 @@ COMMANDS = {
     "serve": ("pipeline.commands.serve", "serve the pushed model over TensorFlow Serving's API"),
     "predict": ("client.predict_command", "ask a running server about X-rays"),
     "web": ("client.web.command", "open the web page on a running server"),
+    "pacs": ("client.pacs.command", "answer a PACS's chest films in their own studies"),
     "promote": ("pipeline.commands.promote", "roll the served model back or forward"),
     "recalibrate": (
         "pipeline.commands.recalibrate",

@@ -41,6 +41,16 @@ PIPELINE = [
 
 WEB = ["flask>=3.1", "waitress>=3.0"]
 
+PACS = [
+    *WEB,
+    "contourpy>=1.3",
+    "dicomweb-client>=0.60",
+    "highdicom>=0.27",
+    "prometheus-client>=0.21",
+    "pynetdicom>=3.0",
+    "requests>=2.32",
+]
+
 KUBEFLOW = ["kfp>=2.16", "kfp-server-api>=2.4"]
 
 TEST = [
@@ -76,16 +86,20 @@ setup(
     ),
     py_modules=["cli"],
     package_data={
+        "client.pacs": ["deploy/*", "templates/*"],
         "components.image": ["frontal.npz", "lung_network.npz"],
+        "components.reporter": ["templates/*"],
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
-        "pipeline": ["schema.pbtxt", "templates/*", "templates/report/*"],
+        "pipeline": ["schema.pbtxt"],
         "pipeline.beam.flink": ["flink-conf.yaml", "loopback.btm", "pom.xml"],
+        "pipeline.datasets": ["check.html"],
     },
     install_requires=CLIENT,
     extras_require={
         "client": [],
         "pipeline": PIPELINE,
         "web": WEB,
+        "pacs": PACS,
         "kubeflow": KUBEFLOW,
         "test": TEST,
     },

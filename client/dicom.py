@@ -103,6 +103,24 @@ def opened(data: bytes, max_pixels: int) -> pydicom.FileDataset:
     return dataset
 
 
+def checked(data: bytes, *, max_bytes: int, max_pixels: int) -> pydicom.FileDataset:
+    """The data set of what could be decoded: for those who want its header, not its picture.
+
+    Args:
+        data: a DICOM file.
+        max_bytes: that it may have when it is inflated.
+        max_pixels: that its header may promise.
+
+    Raises:
+        ImageError: as of `identity` and `opened`, damaged files included.
+    """
+    try:
+        identity(data, max_bytes)
+        return opened(data, max_pixels)
+    except Exception as error:  # pydicom raises whatever a damaged file provokes
+        raise refusal(error) from None
+
+
 def decoded(dataset: pydicom.FileDataset) -> Radiograph:
     """Decodes what `opened` returned, as `greys.display` shows it.
 

@@ -10,23 +10,23 @@ from client.walking import LOOP, identity, is_folder, walk
 _LONGEST_NAME = 255  # bytes, on Linux's file systems
 
 
-def files(paths: Sequence[Path], left_out: Path | None = None) -> list[Path]:
+def files(paths: Sequence[Path], left_out: Sequence[Path | None] = ()) -> list[Path]:
     """The files as given, and all in the folders, by name, each once.
 
-    Hidden files and folders, and those under `left_out`, where a command writes, are not listed.
+    Hidden files and folders, and the folders `left_out`, where a command writes, are not listed.
     Links to folders are followed. A folder that cannot be read stands for its files.
     """
     found = (file for path in paths for file in _expand(path, left_out))
     return list({_place(file): file for file in found}.values())
 
 
-def _expand(path: Path, left_out: Path | None) -> Iterator[Path]:
+def _expand(path: Path, left_out: Sequence[Path | None]) -> Iterator[Path]:
     if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for names too long
         return iter([path])
-    own = identity(left_out.stat()) if left_out and left_out.is_dir() else None
+    own = {identity(folder.stat()) for folder in left_out if folder and folder.is_dir()}
 
     def is_own(child: os.DirEntry[str]) -> bool:
-        return own is not None and is_folder(child) and identity(child.stat()) == own
+        return bool(own) and is_folder(child) and identity(child.stat()) in own
 
     # Of a folder that cannot be listed the reader says that it is no file.
     return (path / below for below, problem in walk(path, is_own) if problem != LOOP)

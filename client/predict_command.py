@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -43,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--heatmaps", type=Path, metavar="DIR", help="write each X-ray with its heat map there, PNG"
     )
     parser.add_argument(
+        "--dicom-out",
+        type=Path,
+        metavar="DIR",
+        help="write each DICOM's report, heat map and outlines there, as `pneumonia pacs` would",
+    )
+    parser.add_argument(
         "--fail-on-positive", action="store_true", help=f"exit with {POSITIVE} on any pneumonia"
     )
     parser.add_argument(
@@ -65,9 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Asks about every file, one row each; returns the exit code."""
-    files = listing.files(args.paths, left_out=args.heatmaps)
+    files = listing.files(args.paths, left_out=(args.heatmaps, args.dicom_out))
     if not files:
         return _complain("no file in " + ", ".join(map(str, args.paths)), FAILED)
+    if args.dicom_out and not find_spec("highdicom"):
+        return _complain("--dicom-out needs the packages of .[pacs]: pip install .[pacs]", FAILED)
     try:
         client = connect(args)
     except (OSError, ValueError) as error:
@@ -83,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        where = error.filename or args.heatmaps or "standard output"
+        where = error.filename or args.heatmaps or args.dicom_out or "standard output"
         return _complain(f"{where}: {error.strerror}", FAILED)
     if counts["unanswered"]:
         return FAILED
@@ -116,15 +125,18 @@ def _ask(client: PneumoniaClient, files: list[Path], args: argparse.Namespace) -
     """
     console = Console()
     overlays = listing.overlay_paths(files, args.heatmaps) if args.heatmaps else {}
+    objects = listing.overlay_paths(files, args.dicom_out) if args.dicom_out else {}
     writer = rows.WRITERS[args.format](console, [rows.printable(file) for file in files])
     counts: Counter[str] = Counter()
     with _progress(console) as progress:
         task = progress.add_task("X-rays", total=len(files))
-        outcomes = client.stream(files, cam=bool(overlays), concurrency=args.concurrency)
+        outcomes = client.stream(files, cam=bool(overlays or objects), concurrency=args.concurrency)
         for outcome in outcomes:
             if isinstance(outcome.error, ServerAwayError):
                 raise outcome.error
             row = rows.Row.of(outcome, _write_overlay(outcome, overlays.get(outcome.source)))
+            if objects:
+                _write_objects(outcome, objects[outcome.source], args.model)
             writer.write(row)
             counts[row.decision or "unanswered"] += 1
             progress.advance(task)
@@ -150,18 +162,38 @@ def _progress(output: Console) -> Progress:
 
 
 def _write_overlay(outcome: Outcome[Path], path: Path | None) -> Path | None:
-    """Writes the overlay whole or not at all; returns its path, if there is one."""
+    """Writes the overlay; returns its path, if there is one."""
     if path is None or outcome.prediction is None or outcome.prediction.overlay is None:
         return None
+    _write(path, outcome.prediction.overlay)
+    return path
+
+
+def _write_objects(outcome: Outcome[Path], path: Path, model: str) -> None:
+    """Writes the DICOM objects of an answered DICOM beside `path`, by kind."""
+    from client.pacs.answers import files  # needs the packages of .[pacs]
+
+    if outcome.prediction is None:
+        return
+    try:
+        objects = files.build(outcome.source, outcome.prediction, model)
+    except ValueError as error:
+        print(f"{rows.printable(outcome.source)}: no DICOM objects: {error}", file=sys.stderr)
+        return
+    for kind, content in objects.items():
+        _write(path.with_suffix(f".{kind}.dcm"), content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.part")
     try:
         with partial.open("wb") as file:
-            file.write(outcome.prediction.overlay)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    return path

@@ -22,7 +22,7 @@ from client.web.limits import Limits, RateLimiter
 _STATUS_SECONDS: Final = 2.0  # a server that hangs must not hold the page's threads
 _OPENAPI: Final = Path(__file__).with_name("openapi.json")
 _LOGGER: Final = logging.getLogger(__name__)
-_HEADERS: Final = {
+HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
         "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -127,7 +127,7 @@ def _start_clock() -> None:
 
 def _finish(response: Response) -> Response:
     """Adds the headers, and logs the route: a path that is none of ours may hold a name."""
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
     if request.path.startswith("/api/") or request.path == "/":
         response.headers["Cache-Control"] = "no-store"
     route = request.url_rule.rule if request.url_rule else "(unknown)"

@@ -1,0 +1,109 @@
+"""The answer as a picture that any viewer shows: the heat over the film, its scale and a notice."""
+
+import io
+from typing import Final
+
+import numpy as np
+from highdicom import CoordinateSystemNames
+from highdicom.sc import SCImage
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from client.images import XRay
+from client.pacs.answers.model import MANUFACTURER, NOTICE, Model
+from client.pacs.answers.reference import UTF_8, pointer
+from client.results import Prediction
+
+KIND: Final = "capture"
+_SIDE: Final = 1024  # the picture's longer one
+_NARROWEST: Final = 640  # so that the words fit
+_BAR: Final = (40, 320)  # width and height of the scale
+_MARGIN: Final = 24
+_LINE: Final = 34
+_WHITE: Final = (255, 255, 255)
+_AMBER: Final = (255, 184, 107)
+# matplotlib's plasma at sixteen steps: the colours of the overlay that the model itself draws.
+_PLASMA: Final = (
+    "0d0887 330597 5002a2 6a00a8 8405a7 9c179e b12a90 c33d80 "
+    "d35171 e16462 ed7953 f68f44 fca636 fec029 f9dc24 f0f921"
+)
+
+
+def build(film: Dataset, xray: XRay, answer: Prediction, model: Model) -> Dataset:
+    """A Secondary Capture in colour; a film that was not judged is shown without heat.
+
+    film: what `reference` made of it; xray: the film as it was sent to the model.
+    """
+    capture = SCImage.from_ref_dataset(
+        film,
+        pixel_array=picture(xray, answer, model),
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system=CoordinateSystemNames.PATIENT,
+        patient_orientation=("L", "F"),  # replaced below: it must not be empty here
+        series_instance_uid=model.uid(film.SOPInstanceUID, f"{KIND} series"),
+        series_number=9902,
+        sop_instance_uid=model.uid(film.SOPInstanceUID, KIND),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=model.name,
+        software_versions=str(model.version),
+        series_description=f"Pneumonia heat map. {NOTICE}",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        specific_character_set=UTF_8,
+    )
+    capture.BodyPartExamined = film.BodyPartExamined
+    capture.PatientOrientation = film.get("PatientOrientation") or ""
+    capture.BurnedInAnnotation = "NO"  # of the patient's identity (PS3.3, C.7.6.1)
+    capture.DerivationDescription = "The model's heat map over the film"
+    capture.SourceImageSequence = [pointer(film)]
+    return capture
+
+
+def picture(xray: XRay, answer: Prediction, model: Model) -> NDArray[np.uint8]:
+    """uint8[height, width, 3]: the film with its heat, a scale at its right, words below."""
+    judged = answer.warning is None and answer.overlay is not None
+    content = answer.overlay if judged and answer.overlay else xray.data
+    film = Image.open(io.BytesIO(content)).convert("RGB")
+    scale = _SIDE / max(film.size)
+    width, height = (max(1, round(side * scale)) for side in film.size)
+    film = film.resize((width, height), Image.Resampling.BICUBIC)
+    scale_width = _BAR[0] + 2 * _MARGIN + 60
+    words = [headline(answer), NOTICE, f"Model {model.name} {model.version}"]
+    size = (max(film.width + scale_width, _NARROWEST), max(film.height, _BAR[1] + 4 * _LINE))
+    canvas = Image.new("RGB", (size[0], size[1] + len(words) * _LINE + _MARGIN))
+    canvas.paste(film, (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    draw.fontmode = "L"
+    font = ImageFont.load_default(24)
+    for line, text in enumerate(words):
+        colour = _AMBER if text == NOTICE else _WHITE
+        draw.text((_MARGIN, size[1] + _MARGIN // 2 + line * _LINE), text, colour, font)
+    if judged:
+        left, top = film.width + _MARGIN, 2 * _LINE
+        canvas.paste(Image.fromarray(colour_bar(*_BAR)), (left, top))
+        for share, text in ((0.0, "high"), (1.0, "none")):
+            draw.text((left + _BAR[0] + 8, top + share * _BAR[1]), text, _WHITE, font, anchor="lm")
+        draw.text((left, _LINE), "Evidence", _WHITE, font, anchor="lm")
+    return np.asarray(canvas)
+
+
+def headline(answer: Prediction) -> str:
+    """The answer in one line."""
+    if answer.warning:
+        return "NOT JUDGED: does not look like a frontal chest radiograph"
+    shown = f"probability {answer.probability:.3f}, threshold {answer.threshold:.3f}"
+    found = "Pneumonia suspected" if answer.positive else "No pneumonia found"
+    return f"{found}: {shown}"
+
+
+def colour_bar(width: int, height: int) -> NDArray[np.uint8]:
+    """uint8[height, width, 3]: the heat's colours over black, the hottest on top."""
+    stops = np.array([list(bytes.fromhex(stop)) for stop in _PLASMA.split()], float)
+    heat = np.linspace(1, 0, height)
+    places = np.linspace(0, 1, len(stops))
+    colours = np.stack([np.interp(heat, places, plane) for plane in stops.T], axis=-1)
+    column = np.rint(colours * heat[:, None]).astype(np.uint8)
+    return np.repeat(column[:, None], width, axis=1)

@@ -1,0 +1,82 @@
+"""What the answers take over from the film: whose it is, which study, and how to point at it."""
+
+from typing import Any, Final
+
+from pydicom import Dataset
+from pydicom.valuerep import DA, TM
+
+_TEXTS: Final = (
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDescription",
+    "ReferringPhysicianName",
+)
+_TIMES: Final = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
+_SEXES: Final = ("M", "F", "O")
+_AS_THEY_ARE: Final = (
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "SOPClassUID",
+    "Modality",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+)
+# Which way round it lies, and how its grey values are shown.
+_IF_THERE: Final = (
+    "PatientOrientation",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+)
+UTF_8: Final = "ISO_IR 192"
+
+
+def reference(film: Dataset) -> Dataset:
+    """A film's identity and geometry, without its pixels, in UTF-8.
+
+    Films break the standard in many ways that highdicom refuses to repeat: what must be there is
+    there, empty at least, and a date, time or sex that is none becomes empty.
+
+    Raises ValueError where the film has no place in a study.
+    """
+    missing = [keyword for keyword in _AS_THEY_ARE if film.get(keyword) in (None, "")]
+    if missing:
+        raise ValueError(f"the DICOM lacks {missing[0]}")
+    found = Dataset()
+    found.SpecificCharacterSet = UTF_8
+    for keyword in _TEXTS:
+        setattr(found, keyword, str(film.get(keyword) or ""))
+    for keyword, kind in _TIMES.items():
+        setattr(found, keyword, _valid(kind, film.get(keyword)))
+    found.PatientSex = film.get("PatientSex") if film.get("PatientSex") in _SEXES else ""
+    for keyword in _AS_THEY_ARE:
+        setattr(found, keyword, film[keyword].value)
+    found.BodyPartExamined = str(film.get("BodyPartExamined") or "CHEST")
+    for keyword in _IF_THERE:
+        if film.get(keyword) not in (None, ""):
+            setattr(found, keyword, film[keyword].value)
+    return found
+
+
+def pointer(film: Dataset) -> Dataset:
+    """A reference to the film (PS3.3, 10.3)."""
+    found = Dataset()
+    found.ReferencedSOPClassUID = film.SOPClassUID
+    found.ReferencedSOPInstanceUID = film.SOPInstanceUID
+    return found
+
+
+def _valid(kind: Any, value: Any) -> str:
+    try:
+        return str(kind(str(value or "")) or "")
+    except ValueError:
+        return ""

@@ -1,0 +1,199 @@
+"""What goes on at once: films are asked about, answers are stored, the PACS is watched."""
+
+import io
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import pydicom
+
+from client import images
+from client.client import PneumoniaClient
+from client.errors import (
+    ImageRefusedError,
+    ModelMissingError,
+    ServerAwayError,
+    ServerBusyError,
+    ServerError,
+)
+from client.images import ImageError
+from client.pacs import answers
+from client.pacs.answers.model import Model
+from client.pacs.destination import AwayError, Destination, RejectedError
+from client.pacs.film import NOT_JUDGED, Answer, Film
+from client.pacs.link import Link
+from client.pacs.queue import Queue
+from client.pacs.watcher import Watcher
+
+_TICK: Final = 1.0  # seconds between looks at whether to stop
+_CHECK: Final = 10.0  # seconds between looks at whether the peers answer
+_STATUS: Final = 5.0  # seconds that the model server has to say what it serves
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Threads around a queue; `start`, then `stop`.
+
+    model: its name in the answers; card: where its model card is. concurrency: films that are asked
+    about at once. served: the newest version that the server was seen to have.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        server: PneumoniaClient,
+        pacs: Destination,
+        *,
+        model: str = "pneumonia",
+        card: str = "",
+        concurrency: int = 2,
+    ):
+        self.queue = queue
+        self.links = Link("server"), Link("pacs")
+        self.served: int | None = None
+        self._server = server
+        self._pacs = pacs
+        self._model = partial(Model, model, card=card)
+        self._stopping = threading.Event()
+        self._threads = [
+            self._thread(f"ask-{number}", self._ask_next) for number in range(concurrency)
+        ]
+        self._threads += [
+            self._thread("store", self._store_next),
+            self._thread("check", self._check),
+        ]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether every thread is at work."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def watch(self, watcher: Watcher, seconds: float) -> None:
+        """Adds a watcher that looks every so many seconds; before `start`."""
+
+        def look() -> None:
+            try:
+                watcher.look()
+            except (AwayError, RejectedError) as error:
+                self.links[1].down(str(error))
+            self._stopping.wait(seconds)
+
+        self._threads.append(self._thread("watch", look))
+
+    def start(self) -> None:
+        """Returns at once."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Returns when every film is in the queue again, or stored."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._pacs.rest()
+
+    def _thread(self, name: str, step: Callable[[], None]) -> threading.Thread:
+        def work() -> None:
+            while not self._stopping.is_set():
+                try:
+                    step()
+                except Exception:  # such as a full disk: the next round may do better
+                    _LOGGER.exception("a step failed", extra={"step": name})
+                    self._stopping.wait(_TICK)
+
+        return threading.Thread(target=work, name=name, daemon=True)
+
+    # The model server
+
+    def _ask_next(self) -> None:
+        if not self.links[0].wait(_TICK):
+            return
+        claimed = self.queue.claim()
+        if claimed is None:
+            self.queue.wait(_TICK)
+            return
+        film, content = claimed
+        try:
+            answer, objects = self._ask(film, content)
+        except ImageError as error:
+            self._set_aside(film, str(error.reason))
+        except ImageRefusedError as error:
+            self._set_aside(film, error.code)
+        except (ServerAwayError, ServerBusyError, ModelMissingError) as error:
+            self.links[0].down(error.code)
+            self.queue.put_back(film.key, error.code, counted=False)
+        except ServerError as error:
+            self._put_back(film, error.code)
+        except Exception as error:
+            _LOGGER.exception("not answered", extra={"film": film.key})
+            self._put_back(film, type(error).__name__)
+        else:
+            self.links[0].up()
+            self.queue.answer(film.key, answer, objects)
+            extra = {"film": film.key, "decision": answer.decision, "version": answer.version}
+            _LOGGER.info("answered", extra=extra)
+
+    def _ask(self, film: Film, content: bytes) -> tuple[Answer, dict[str, bytes]]:
+        xray = images.read(content)
+        said = self._server.predict(xray, cam=True)
+        dataset = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
+        model, previous = self._model(said.version), None
+        if film.version not in (None, said.version):
+            previous = self._model(film.version)
+        objects = answers.build(dataset, xray, said, model, previous)
+        if said.warning:
+            return Answer(said.version, NOT_JUDGED, None), objects
+        return Answer(said.version, said.decision, said.probability), objects
+
+    def _set_aside(self, film: Film, reason: str) -> None:
+        self.queue.fail(film.key, reason)
+        _LOGGER.warning("failed", extra={"film": film.key, "reason": reason})
+
+    def _put_back(self, film: Film, reason: str) -> None:
+        self.queue.put_back(film.key, reason, counted=True)
+        _LOGGER.warning("put back", extra={"film": film.key, "reason": reason})
+
+    # The PACS
+
+    def _store_next(self) -> None:
+        if not self.links[1].wait(_TICK):
+            return
+        answered = self.queue.next_answered()
+        if answered is None:
+            if not self.queue.wait(_TICK):
+                self._pacs.rest()
+                self.queue.tidy()
+            return
+        film, objects = answered
+        try:
+            self._pacs.store(list(objects.values()))
+        except AwayError as error:
+            self.links[1].down(str(error))
+            self.queue.put_back(film.key, str(error), counted=False)
+        except RejectedError as error:
+            self._put_back(film, str(error))
+        else:
+            self.links[1].up()
+            self.queue.stored(film.key)
+            _LOGGER.info("stored", extra={"film": film.key})
+
+    def _check(self) -> None:
+        """Looks whether the peers answer, so that health says it before a film needs them."""
+        server, pacs = self.links
+        try:
+            versions = self._server.status(_STATUS)
+        except ServerError as error:
+            server.down(error.code)
+        else:
+            loaded = [entry.version for entry in versions if entry.state == "AVAILABLE"]
+            self.served = max(loaded, default=None)
+            server.up() if loaded else server.down(ModelMissingError.code)
+        try:
+            self._pacs.check()
+        except (AwayError, RejectedError) as error:
+            pacs.down(str(error))
+        else:
+            pacs.up()
+        self._stopping.wait(_CHECK)

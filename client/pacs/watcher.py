@@ -1,0 +1,56 @@
+"""Films that are found: a look, every few seconds, at what the PACS has that is new."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from client.pacs.destination import RejectedError
+from client.pacs.dicomweb import DicomWeb
+from client.pacs.intake import FILM_CLASSES, OUT_OF_RESOURCES, SUCCESS, Intake
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Looks through radiographs of the last `days`; `has_time`: whether a film more may come."""
+
+    def __init__(self, pacs: DicomWeb, intake: Intake, days: int, has_time: Callable[[], bool]):
+        self._pacs = pacs
+        self._intake = intake
+        self._days = days
+        self._has_time = has_time
+        self._seen: dict[str, int] = {}  # instances by series, of those that hold nothing new
+
+    def look(self) -> None:
+        """Takes what is new; ends early where films come faster than answers go.
+
+        Raises AwayError.
+        """
+        found = self._pacs.series(self._days)
+        self._seen = {series: self._seen[series] for _, series, _ in found if series in self._seen}
+        for study, series, count in found:
+            if count is not None and self._seen.get(series) == count:
+                continue
+            try:
+                if not self._take(study, series):
+                    return
+            except RejectedError as error:  # another series may be readable
+                _LOGGER.warning("not fetched", extra={"reason": str(error)})
+            if count is not None:
+                self._seen[series] = count
+
+    def _take(self, study: str, series: str) -> bool:
+        """Takes a series' new films; returns False where that must wait."""
+        for sop_class, instance in self._pacs.instances(study, series):
+            if sop_class not in FILM_CLASSES or self._intake.knows(instance):
+                continue
+            if not self._has_time():
+                return False
+            status = self._intake.take(
+                self._pacs.fetch(study, series, instance), sop_class, instance
+            )
+            if status == OUT_OF_RESOURCES:
+                return False
+            if status != SUCCESS:
+                self._intake.leave_alone(instance, study, "refused")
+        return True
