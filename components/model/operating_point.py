@@ -164,4 +164,4 @@ def choose_threshold(probability: np.ndarray, labels: np.ndarray, sensitivity: f
     above = probability[probability > below].min(initial=1)
     middle = np.float32((np.float64(below) + above) / 2)
     # Neighbouring floats have none between them; then the upper one is the cut.
-    return _within(middle if middle > below else above)
+    return _within(float(middle if middle > below else above))

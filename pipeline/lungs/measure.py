@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from components.image import prepare as imaging
 from components.image.frontal import frontal
 from components.image.lung_network import lung_fields, lungs_found, trained_weights
-from pipeline import imaging
-from pipeline.config import ImageConfig
+from components.image.settings import ImageConfig
 from pipeline.lungs import others, teachers
 
 _FORMS = {

@@ -39,7 +39,9 @@ def hand(rng: np.random.Generator) -> Picture:
         turn = rng.normal(0, 0.25) if rng.random() < 0.6 else rng.uniform(0, 2 * math.pi)
         wrist = np.array([x + rng.uniform(-10, 10), 80 + 32 * size])
 
-        def at(out: float, up: float, wrist: NDArray = wrist, t: float = turn, s: float = size):
+        def at(
+            out: float, up: float, wrist: NDArray = wrist, t: float = turn, s: float = size
+        ) -> NDArray:
             return wrist + s * np.array(
                 [out * math.cos(t) + up * math.sin(t), out * math.sin(t) - up * math.cos(t)]
             )
@@ -241,7 +243,7 @@ def document(rng: np.random.Generator) -> Picture:
         shade = int(rng.integers(0, 230))
         pen.rectangle((x, y, x + wide, y + tall), shade if rng.random() < 0.4 else None, shade)
     page = np.asarray(sheet.resize((SIDE, SIDE), Image.Resampling.BOX), np.float32) / 255
-    return 1 - page if rng.random() < 0.3 else page
+    return (1 - page if rng.random() < 0.3 else page).astype(np.float32)
 
 
 def photograph(rng: np.random.Generator) -> Picture:
@@ -251,8 +253,8 @@ def photograph(rng: np.random.Generator) -> Picture:
     side = int(min(photo.size) * rng.uniform(0.25, 1))
     left, top = (int(rng.integers(0, whole - side + 1)) for whole in photo.size)
     part = photo.crop((left, top, left + side, top + side)).resize((SIDE, SIDE))
-    array = np.rot90(np.asarray(part, np.float32) / 255, rng.integers(4))
-    return np.ascontiguousarray(1 - array if rng.random() < 0.2 else array)
+    array = np.rot90(np.asarray(part, np.float32) / 255, int(rng.integers(4)))
+    return np.ascontiguousarray(1 - array if rng.random() < 0.2 else array, np.float32)
 
 
 def texture(rng: np.random.Generator) -> Picture:

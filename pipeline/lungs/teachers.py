@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from components.image import contrast, prepare
 from components.image.lung_network import Weights, lung_fields, lungs_found
 from components.image.lungs import lung_mask
-from pipeline import imaging
-from pipeline.config import ImageConfig
+from components.image.settings import ImageConfig
 from pipeline.datasets.synthetic import film
 from pipeline.datasets.synthetic.anatomy import random_anatomy
 
 SIDE = 160  # pixels of a teacher's film; training cuts SIDE of the network out of it
-FORMS = tuple(ImageConfig(size=SIDE, contrast=contrast) for contrast in ("none", "harmonise"))
+FORMS = tuple(ImageConfig(size=SIDE, contrast=method) for method in ("none", "harmonise"))
 _HELD_BACK = 5  # one film of so many judges and never teaches
 _ETIOLOGIES = ("normal", "bacteria", "virus")
 _SURE = 0.93  # least Dice of two tries at a child's lungs
@@ -117,10 +117,10 @@ def agreed(paths: Iterable[Path], weights: Weights) -> Teachers:
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def tries(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = tf.cast(imaging.prepare(encoded, FORMS[0]), tf.float32)
+        image = tf.cast(prepare.prepare(encoded, FORMS[0]), tf.float32)
         other = 255.0 * (image[:, ::-1] / 255.0) ** 0.7
         once, again = tf.unstack(lung_fields(tf.stack([image, other]), weights))
-        return once, again[:, ::-1], lung_mask(imaging.contrast.harmonise(image))
+        return once, again[:, ::-1], lung_mask(contrast.harmonise(image))
 
     chosen, lungs = [], []
     for path in tqdm(list(paths), "asking twice", leave=False):
@@ -146,7 +146,7 @@ def seen(paths: Iterable[Path], weights: Weights) -> Teachers:
 
 def without_lungs(pictures: NDArray[np.uint8]) -> Teachers:
     """Pictures that are no chest films, uint8[n,160,160], as they are and harmonised."""
-    harmonise = tf.function(imaging.contrast.harmonise)
+    harmonise = tf.function(contrast.harmonise)
     again = [harmonise(tf.constant(each, tf.float32)).numpy().astype(np.uint8) for each in pictures]
     films = np.concatenate([pictures, np.stack(again)])
     return Teachers(films, np.zeros(films.shape, bool))
@@ -164,7 +164,7 @@ def _in_all_forms(encoded: Iterable[bytes], lungs: list[NDArray[np.bool_]]) -> T
         image
         for form in FORMS
         for image in films.map(
-            partial(imaging.prepare, config=form), tf.data.AUTOTUNE
+            partial(prepare.prepare, config=form), tf.data.AUTOTUNE
         ).as_numpy_iterator()
     ]
     return Teachers(np.stack(prepared), np.stack(lungs * len(FORMS)))

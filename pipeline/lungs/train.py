@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -84,7 +85,9 @@ def fit(
 
 def save(weights: dict[str, keras.Variable], path: Path) -> None:
     """Writes weights as float16, half the size, by name."""
-    arrays = {name: np.asarray(weight.value).astype(np.float16) for name, weight in weights.items()}
+    arrays: dict[str, Any] = {
+        name: np.asarray(weight.value).astype(np.float16) for name, weight in weights.items()
+    }
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
