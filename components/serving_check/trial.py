@@ -152,9 +152,10 @@ def _faults(answer: _Answer, expected: Outputs) -> Iterator[str]:
 
 
 def _map_faults(outputs: Outputs, rows: int) -> Iterator[str]:
-    heatmap = outputs.get(names.HEATMAP, np.empty(0))
-    lungs = outputs.get(names.LUNGS, heatmap)  # versions of before do not give them
-    for kind, values in (("heat map", heatmap), ("lung field", lungs)):
+    maps = {"heat map": outputs.get(names.HEATMAP, np.empty(0))}
+    if names.LUNGS in outputs:  # versions of before do not give them
+        maps["lung field"] = outputs[names.LUNGS]
+    for kind, values in maps.items():
         if values.ndim != 3 or len(values) != rows:
             yield f"the {kind} has the shape {values.shape}"
         elif not (values.min() >= 0 and values.max() <= 1):
