@@ -36,6 +36,7 @@ class Network:
         top: float32[N,h,w,C+1] to the logit of pneumonia, float32[N,1]; trained, dropout included.
         maps: float32[N,h,w,C+1] to the last feature maps float32[N,14,14,512] (at S=224, width 1).
         attention: float32[N,h,w,C+1] to what each place weighs, float32[N,14,14] of mean 1.
+        evidence_from: what the average is taken over, `lungs` or `film`.
     """
 
     trunk: keras.Model
@@ -43,6 +44,7 @@ class Network:
     top: keras.Model
     maps: keras.Model
     attention: keras.Model
+    evidence_from: str
 
     def evidence(self, features: tf.Tensor) -> tf.Tensor:
         """Each place's contribution to the logit: the class-activation map, exact.
@@ -100,6 +102,7 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
         top=keras.Model(features, head(kept), name="top"),
         maps=keras.Model(features, last, name="maps"),
         attention=keras.Model(features, attention[..., 0], name="attention"),
+        evidence_from=config.evidence,
     )
     for half, part in ((trunk, names[:split]), (network.top, names[split:])):
         for name in part:

@@ -13,6 +13,7 @@ from components.image.settings import ImageConfig
 from components.model.familiarity import LIMIT, TINY, Familiarity
 from components.model.network import Network
 from components.model.operating_point import OperatingPoint
+from components.model.settings import FILM
 
 _BYTES = tf.TensorSpec([None], tf.string, name=names.IMAGE_BYTES)
 _SCORES = {
@@ -159,7 +160,11 @@ class Servable(tf.Module):
         heat = tf.clip_by_value((margins - cut * attention) / self.heat_scale, 0.0, 1.0)
         heat *= scores[names.PROBABILITY][:, None, None]
         boxes = self._boxes(image_bytes)
+        lungs = uncrop_heatmap(lungs, boxes)
         heatmap = uncrop_heatmap(heat, boxes)
+        if self._network.evidence_from != FILM:
+            # A place's weight is its share of lung: what counts of it is that part.
+            heatmap *= lungs
         overlays = tf.map_fn(
             lambda pair: overlay(*pair),
             (image_bytes, heatmap),
@@ -169,7 +174,7 @@ class Servable(tf.Module):
         return {
             **scores,
             names.HEATMAP: heatmap,
-            names.LUNGS: uncrop_heatmap(lungs, boxes),
+            names.LUNGS: lungs,
             names.OVERLAY: overlays,
         }
 

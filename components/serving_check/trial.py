@@ -165,11 +165,14 @@ def _faults(answer: _Answer, expected: Outputs) -> Iterator[str]:
 
 
 def _map_faults(outputs: Outputs, rows: int) -> Iterator[str]:
-    heatmap = outputs.get(names.HEATMAP, np.empty(0))
-    if heatmap.ndim != 3 or len(heatmap) != rows:
-        yield f"the heat map has the shape {heatmap.shape}"
-    elif not (heatmap.min() >= 0 and heatmap.max() <= 1):
-        yield "the heat map leaves [0, 1]"
+    maps = {"heat map": outputs.get(names.HEATMAP, np.empty(0))}
+    if names.LUNGS in outputs:  # versions of before do not give them
+        maps["lung field"] = outputs[names.LUNGS]
+    for kind, values in maps.items():
+        if values.ndim != 3 or len(values) != rows:
+            yield f"the {kind} has the shape {values.shape}"
+        elif not (values.min() >= 0 and values.max() <= 1):
+            yield f"the {kind} leaves [0, 1]"
     overlays = outputs.get(names.OVERLAY, np.empty(0))
     if len(overlays) != rows or not all(overlay.startswith(_PNG) for overlay in overlays):
         yield "the overlay is not one PNG a row"

@@ -93,7 +93,7 @@ def test_the_evidence_lies_in_the_lungs_and_its_mean_is_the_logit(chests: np.nda
     assert beside.max() < 0.01 * np.abs(evidence).max()
 
 
-def test_what_is_laid_beside_the_lungs_moves_the_logit_of_a_whole_film_more(
+def test_what_is_laid_beside_the_lungs_hardly_moves_the_logit(
     chests: np.ndarray,
 ) -> None:
     marked = chests.copy()
@@ -105,7 +105,7 @@ def test_what_is_laid_beside_the_lungs_moves_the_logit_of_a_whole_film_more(
             network.top(network.trunk(films), training=False).numpy() for films in (chests, marked)
         )
         shifts[evidence] = np.abs(after - before).mean()
-    assert shifts["lungs"] < 0.2 * shifts["film"]
+    assert shifts["lungs"] < shifts["film"] / 3
 
 
 def test_a_film_without_lungs_has_a_logit_all_the_same() -> None:

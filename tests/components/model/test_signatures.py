@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,8 +141,9 @@ def test_the_heat_lies_on_the_sick_films_patch(trained: Trained) -> None:
 
 def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> None:
     image = ImageConfig(size=harness.SIZE, crop_lungs=True)
+    config = replace(harness.MODEL, evidence="film")
     start = imagenet.load("random", width=harness.MODEL.width, seed=1)
-    network = model.build(image.size, harness.MODEL, start, seed=1)
+    network = model.build(image.size, config, start, seed=1)
     channels = network.trunk.output.shape[-1] - 1
     servable = signatures.Servable(
         network,
@@ -169,6 +171,13 @@ def test_the_lungs_lie_where_they_are_on_the_whole_film(trained: Trained) -> Non
     truth = tf.image.resize(drawn.lungs.astype(np.float32)[..., None], [224, 224])[..., 0] > 0.5
     overlap = 2 * np.sum((lungs > 0.5) & truth) / (np.sum(lungs > 0.5) + np.sum(truth))
     assert overlap > 0.85
+
+
+def test_the_heat_lies_in_the_lungs(trained: Trained) -> None:
+    sick = [harness.png(1, 7000 + i) for i in range(12)]
+    found = ask(trained, CAM, sick)
+    heat, lungs = found[names.HEATMAP], found[names.LUNGS]
+    assert (heat <= lungs).all()
 
 
 def test_an_overlay_is_a_picture_of_the_films_shape(trained: Trained) -> None:
