@@ -10,7 +10,7 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components import versions
 from components.xray_example_gen import fingerprint
-from pipeline import data_shift, lineage
+from pipeline import data_shift, lineage, promotion
 from pipeline.baseline import served_model_resolver
 from pipeline.config import Config, dump
 from pipeline.flink import engine
@@ -33,6 +33,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
                 last_run=data_shift.last_run_resolver,
             )
         )
+    promotion.repair(folder.serving)  # a cached push looks at no file
 
 
 def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:
