@@ -76,7 +76,7 @@ def test_a_tensor_of_very_many_dimensions_is_refused_at_once(server: Process) ->
 
     for count in (255, 50_000, 300_000):
         with pytest.raises(grpc.RpcError) as caught:
-            predict(dimensions(count, 2**40), timeout=5)  # their product alone took 23 s
+            predict(dimensions(count, 2**40), timeout=20)  # their product alone took minutes
         assert caught.value.code() is Code.INVALID_ARGUMENT
 
     assert healthy(server)
