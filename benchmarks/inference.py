@@ -22,7 +22,7 @@ from components.image.settings import ImageConfig
 from components.model import variables
 from components.model.vgg16 import LAYERS
 from pipeline import pretrained
-from serving import processor, servable
+from serving import runtime, servable
 
 _BATCH = 4
 _GMAC = 15.5  # of VGG-16's convolutions at 224 pixels, a film
@@ -48,7 +48,7 @@ def measured(folder: Path, count: int) -> str:
         "ONNX Runtime, float32": onnx_runtime(version, folder),
         "OpenVINO, float32": openvino(version, folder, "f32"),
     }
-    if processor.has_bfloat16():
+    if runtime.has_bfloat16():
         forms["TensorFlow, `--precision=bfloat16`"] = session(version, bfloat16=True)
         forms["OpenVINO, bfloat16"] = openvino(version, folder, "bf16")
     probabilities, seconds = asked(forms, batches)

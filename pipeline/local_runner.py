@@ -9,7 +9,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components.ingest.listing import fingerprint
-from components.pusher import versions
+from components.pusher import promotion, versions
 from pipeline.beam.flink import engine
 from pipeline.config import Config, dump
 from pipeline.pipeline import create_pipeline, create_recalibration
@@ -41,6 +41,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
                 last_run=last_run_resolver,
             )
         )
+    promotion.repair(folder.serving)  # a cached push looks at no file
 
 
 def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:

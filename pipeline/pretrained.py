@@ -59,7 +59,9 @@ def pack(version: Path, target: Path, made_by: str) -> None:
             large = np.size(tensor) >= _LARGE
             trained[key] = np.asarray(tensor, np.float16 if large else np.float32)
     with replacing_folder(target) as part:
-        ignore = shutil.ignore_patterns(versions.RECORD.name, *variables.FILES)
+        ignore = shutil.ignore_patterns(
+            versions.RECORD.name, versions.MANIFEST.name, *variables.FILES
+        )
         shutil.copytree(version, part, ignore=ignore, dirs_exist_ok=True)
         np.savez_compressed(part / _TENSORS, allow_pickle=False, **trained)
         manifest = {
@@ -88,7 +90,8 @@ def unpack(serving: Path, packed: Path = PACKED) -> int:
         PublishError: the version cannot be written.
     """
     manifest = _manifest(packed)
-    if versions.find(serving, manifest["sha256"]) is not None:
+    there = versions.holders(serving, manifest["sha256"])
+    if any(not versions.damage(serving, version) for version in there):
         return versions.versions(serving)[-1]
     model = versions.Model(uri=str(packed), sha256=manifest["sha256"])
     with tempfile.TemporaryDirectory() as scratch:

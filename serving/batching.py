@@ -177,16 +177,20 @@ class Batcher:
 
     def _work(self) -> None:
         while (batch := self._take()) is not None:
-            now = time.monotonic()
-            live = []
-            for task in batch:
-                if task.deadline <= now:
-                    task.expire()
-                elif task.future.set_running_or_notify_cancel():
-                    live.append(task)
-            if live:
-                self._on_batch(sum(t.rows for t in live), [now - t.enqueued for t in live])
-                self._run(live)
+            self._run_living(batch)
+            del batch  # its X-rays would stay in memory until the next one comes
+
+    def _run_living(self, batch: list[_Task]) -> None:
+        now = time.monotonic()
+        live = []
+        for task in batch:
+            if task.deadline <= now:
+                task.expire()
+            elif task.future.set_running_or_notify_cancel():
+                live.append(task)
+        if live:
+            self._on_batch(sum(t.rows for t in live), [now - t.enqueued for t in live])
+            self._run(live)
 
     def _take(self) -> list[_Task] | None:
         with self._changed:

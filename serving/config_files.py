@@ -1,6 +1,7 @@
-"""The text protos that tensorflow_model_server's flags name, read into the official messages."""
+"""The text protos that tensorflow_model_server's flags name, and what they may say."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from google.protobuf import (
 )
 
 from serving.batching import BatchingParameters
+from serving.errors import failed_precondition, invalid_argument
 
 _PLAIN_PATH = re.compile(r"/[\w./~-]*")
 
@@ -160,3 +162,47 @@ def _classes() -> dict[str, Any]:
                 field.type = field_type.Type.Value(f"TYPE_{kind.split()[-1].upper()}")
     pool.Add(file)
     return message_factory.GetMessageClassesForFiles([file.name], pool)
+
+
+def check_config(config: Any, current: Mapping[str, Any]) -> None:
+    """Checks a ModelServerConfig against the models configured now (ModelConfig by name).
+
+    Raises ServingError, one message for one fault. (model_servers/server_core.cc)
+    """
+    if config.WhichOneof("config") == "custom_model_config":
+        raise failed_precondition(
+            "Cannot transition to requested config. It is only legal to transition "
+            "from one ModelConfigList to another."
+        )
+    names = set()
+    for model in config.model_config_list.config:
+        if model.name in names:
+            raise invalid_argument(
+                f"Illegal to list model {model.name} multiple times in config list"
+            )
+        names.add(model.name)
+        if not Path(model.base_path).is_absolute():
+            raise invalid_argument(
+                f"Expected model {model.name} to have an absolute path or URI; "
+                f"got base_path()={model.base_path}"
+            )
+        platform = _platform(model)
+        if model.name in current and platform != (old := _platform(current[model.name])):
+            raise invalid_argument(
+                f"Illegal to change a model's platform. For model {model.name} platform was "
+                f"{old} and new platform requested is {platform}"
+            )
+        if platform != "tensorflow":
+            raise invalid_argument(f"Model {model.name} requests unsupported platform {platform}")
+        if model.HasField("logging_config"):
+            # core/server_request_logger.cc; tensorflow_model_server has no creator, either
+            raise invalid_argument("No request-logger-creator provided.")
+
+
+def _platform(model: Any) -> str:
+    if model.model_platform:
+        return model.model_platform
+    raise invalid_argument(
+        "Illegal setting neither ModelServerConfig::model_type (deprecated) "
+        f"nor ModelServerConfig::model_platform, model name is {model.name}"
+    )

@@ -10,12 +10,15 @@ import numpy as np
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from serving import example_apis, tensors
-from serving.batching import Batcher
-from serving.errors import invalid_argument
-from serving.inference import Target, predict
+from serving.batching import Arrays, Batcher
+from serving.errors import Code, ServingError, invalid_argument
 from serving.manager import ModelManager, Version
 from serving.metrics import Metrics
 from serving.servable import DEFAULT_SIGNATURE, Servable
+
+_IMAGE_SIGNATURE = "predict_image"
+_NO_EXAMPLE = ("Could not parse example input", "is required but could not be found")
+_QUOTED = 512  # characters
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,19 @@ class Prediction:
     version: int
     signature_name: str
     outputs: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One signature of one version, and the outputs wanted of it."""
+
+    servable: Servable
+    signature_name: str
+    outputs: tuple[str, ...]
+
+    def run(self, inputs: Arrays, timeout: float | None) -> dict[str, np.ndarray]:
+        """Runs the signature; raises ServingError."""
+        return self.servable.run(self.signature_name, inputs, self.outputs, timeout)
 
 
 class Core:
@@ -52,7 +68,10 @@ class Core:
             inputs = await asyncio.to_thread(read_inputs, signature)
             outputs = tensors.choose_outputs(signature, output_filter)
             target = Target(servable, name, outputs)
-            values = await predict(self._batcher, target, inputs, timeout)
+            try:
+                values = await _run(self._batcher, target, inputs, timeout)
+            except ServingError as error:
+                raise _with_hint(error, servable) from None
             return Prediction(servable.version, name, values)
 
     def metadata(self, request: Any) -> Any:
@@ -127,6 +146,39 @@ class Core:
             yield servable
         finally:
             servable.release()
+
+
+async def _run(
+    batcher: Batcher,
+    target: Target,
+    inputs: Mapping[str, np.ndarray],
+    timeout: float | None,
+) -> dict[str, np.ndarray]:
+    """Queues a prediction and waits for it; `timeout` in seconds.
+
+    Cancelling the coroutine withdraws the request, if no thread has taken it yet. The version
+    stays open until the request has left the queue and the session. Raises ServingError.
+    """
+    target.servable.retain()
+    try:
+        future = batcher.submit(target, inputs, timeout)
+    except BaseException:
+        target.servable.release()
+        raise
+    future.add_done_callback(lambda _: target.servable.release())
+    return await asyncio.wrap_future(future)
+
+
+def _with_hint(error: ServingError, servable: Servable) -> ServingError:
+    """Helps who sends an image where a tf.Example is wanted; TensorFlow's words quote all of it."""
+    no_example = any(words in error.message for words in _NO_EXAMPLE)
+    if not no_example or error.code is not Code.INVALID_ARGUMENT:
+        return error
+    if _IMAGE_SIGNATURE not in servable.signatures:
+        return error
+    return invalid_argument(
+        f"{error.message[:_QUOTED]}; the signature {_IMAGE_SIGNATURE} takes an image's own bytes"
+    )
 
 
 def _require_spec(request: Any) -> None:

@@ -7,9 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving import processor
+from serving import runtime
 
 OWN_FLAGS = ("bind_address", "drain_seconds", "precision")
+# Flags of tensorflow_model_server whose loss nobody sees in an answer.
+WITHOUT_EFFECT = (
+    *("rest_api_num_threads", "num_load_threads", "num_unload_threads", "flush_filesystem_caches"),
+    *("per_process_gpu_memory_fraction", "remove_unused_fields_from_bundle_metagraph"),
+    *("prefer_tflite_model", "num_tflite_pools", "num_tflite_interpreters_per_pool"),
+    *("enable_signature_method_name_check", "enable_profiler", "skip_initialize_tpu"),
+    *("xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled"),
+)
+# And those that would change what is served, to whom or how.
+REFUSED = {
+    "enable_per_model_batching_parameters": "name one --batching_parameters_file",
+    "tensorflow_session_config_file": "give the --tensorflow_*_parallelism flags",
+    "platform_config_file": "only TensorFlow's platform is served",
+    "thread_pool_factory_config_file": "give the --tensorflow_*_parallelism flags",
+    "mixed_precision": "give --precision=bfloat16",
+    "use_alts_credentials": "give --ssl_config_file",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +42,7 @@ class Flags:
     grpc_channel_arguments: str
     rest_api_port: int
     rest_api_timeout_in_ms: int
+    rest_api_enable_cors_support: bool
     model_name: str
     model_base_path: str
     model_config_file: Path | None
@@ -48,6 +66,7 @@ class Flags:
     bind_address: str
     drain_seconds: float
     precision: str
+    without_effect: tuple[str, ...]  # name=value
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None:
@@ -74,6 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None
         type=_positive,
         default=30_000,
         help="time that an HTTP request may take (default: 30000)",
+    )
+    _boolean(
+        add, "--rest_api_enable_cors_support", help="lets the pages of every site ask over HTTP"
     )
     add("--model_name", default="default", help="the model's name (default: %(default)s)")
     add("--model_base_path", default="", help="folder that holds the model's versions")
@@ -151,6 +173,22 @@ def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None
         help="of the network's multiplications; bfloat16 takes half the time where the processor "
         "has it (default: float32)",
     )
+    parser.set_defaults(without_effect=())
+    for name in WITHOUT_EFFECT:
+        help = "taken, but without effect here"
+        add(f"--{name}", nargs="?", const="true", action=_WithoutEffect, metavar="VALUE", help=help)
+    for name in REFUSED:
+        add(f"--{name}", nargs="?", action=_Refused, help=argparse.SUPPRESS)
+
+
+class _WithoutEffect(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, value: Any, option: str | None = None) -> None:
+        namespace.without_effect = (*namespace.without_effect, f"{self.dest}={value}")
+
+
+class _Refused(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, value: Any, option: str | None = None) -> None:
+        parser.error(f"{option} is not supported by the embedded server; {REFUSED[self.dest]}")
 
 
 def parse(arguments: Sequence[str]) -> Flags:
@@ -163,6 +201,8 @@ def parse(arguments: Sequence[str]) -> Flags:
     )
     add_arguments(parser)
     values = parser.parse_args(arguments)
+    for name in (*WITHOUT_EFFECT, *REFUSED):
+        delattr(values, name)
     if message := fault(values):
         parser.error(message)
     return Flags(**vars(values))
@@ -178,8 +218,10 @@ def command_line(values: Mapping[str, Any], *, own: bool = True) -> list[str]:
     return [
         f"--{name}={_written(value)}"
         for name, value in values.items()
-        if value != parser.get_default(name) and (own or name not in OWN_FLAGS)
-    ]
+        if name != "without_effect"
+        and value != parser.get_default(name)
+        and (own or name not in OWN_FLAGS)
+    ] + [f"--{flag}" for flag in values.get("without_effect", ())]
 
 
 def _written(value: Any) -> str:
@@ -202,8 +244,8 @@ def fault(flags: argparse.Namespace) -> str | None:
         flags.tensorflow_intra_op_parallelism or flags.tensorflow_inter_op_parallelism
     ):
         return "give --tensorflow_session_parallelism or the intra and inter ones, not both"
-    if flags.precision == "bfloat16" and not processor.has_bfloat16():
-        return f"--precision=bfloat16: no {' or '.join(processor.BFLOAT16)} here; leave it out"
+    if flags.precision == "bfloat16" and not runtime.has_bfloat16():
+        return f"--precision=bfloat16: no {' or '.join(runtime.BFLOAT16)} here; leave it out"
     return None
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from serving import logs
+from serving.config_files import check_config
 from serving.errors import Code, ServingError, failed_precondition, invalid_argument, not_found
-from serving.model_config import check_config
 from serving.servable import Servable
 from serving.versions import Completeness, versions_in, wanted
 
@@ -56,7 +56,9 @@ class ModelManager:
     """Loads what the configuration asks for, and unloads the rest once nobody uses it.
 
     A new version is loaded and warmed up before an old one goes (availability-preserving); while
-    none of the wanted versions can be served, the one that is being served stays.
+    none of the wanted versions can be served, the one that is being served stays. Where there is
+    none, and the newest are wanted, the newest that can be loaded is served meanwhile: TensorFlow
+    Serving would serve nothing.
     """
 
     def __init__(
@@ -216,15 +218,30 @@ class ModelManager:
                 if number not in numbers and version.state is State.LOADING:
                     version.state = State.END
         for number in numbers:
-            if number not in versions or _ended(versions[number]):
-                with self._lock:
-                    versions[number] = Version(number, complete[number])
-            version = versions[number]
-            if version.state is not State.AVAILABLE and self._due(version):
-                self._load(name, version)
+            self._try(name, number, complete[number])
         serving = any(versions[number].state is State.AVAILABLE for number in numbers)
         if serving or not found:
             self._unload(name, keep=numbers)
+        elif config.model_version_policy.WhichOneof("policy_choice") in (None, "latest"):
+            self._serve_older(name, numbers, complete)
+
+    def _serve_older(self, name: str, failed: Sequence[int], complete: Mapping[int, Path]) -> None:
+        for number in sorted(set(complete) - set(failed), reverse=True):
+            if self._available(name):
+                return
+            self._try(name, number, complete[number])
+            if self._available(name):
+                logs.event("older version serves", level=40, model=name, version=number)
+
+    def _try(self, name: str, number: int, path: Path) -> None:
+        """Loads a version unless it is loaded, or has failed and its time has not come."""
+        versions = self._models[name]
+        if number not in versions or _ended(versions[number]):
+            with self._lock:
+                versions[number] = Version(number, path)
+        version = versions[number]
+        if version.state is not State.AVAILABLE and self._due(version):
+            self._load(name, version)
 
     def _due(self, version: Version) -> bool:
         return version.attempts <= self._policy.max_retries and time.monotonic() >= version.retry_at

@@ -14,6 +14,17 @@ CONTENT_TYPE = "text/plain"  # model_servers/http_server.cc
 # Upper bounds in microseconds, 10 x 1.8^k. (servables/tensorflow/util.cc)
 _LATENCY = tuple(10 * 1.8**k for k in range(33))
 _QUEUING = tuple(100 * 1.2**k for k in range(52))  # batching/batching_session.cc
+_EXAMPLES = tuple(float(2**k) for k in range(15))  # servables/tensorflow/util.cc
+_POOL = "model_server_batch_threads"
+_NEVER_COUNTED = (
+    ("request_example_count", "The total number of tensorflow.Examples.", ["model"]),
+    (
+        "request_log_count",
+        "The total number of requests logged from the model server sliced down by model_name and "
+        "status code.",
+        ["model_name", "status_code"],
+    ),
+)
 _SIZES = tuple(float(2**k) for k in range(14))  # batching/batching_util.h
 
 
@@ -49,6 +60,12 @@ class Metrics:
             buckets=_LATENCY,
             registry=registry,
         )
+        self._warmup_records = Counter(
+            ":tensorflow:serving:model_warmup_records_read",
+            "Total number of warmup records read during model warmup.",
+            ["model_path", "status"],
+            registry=registry,
+        )
         self._loads = Counter(
             ":tensorflow:cc:saved_model:load_attempt_count",
             "The number of times a SavedModel was requested to be loaded.",
@@ -64,9 +81,25 @@ class Metrics:
         self._queuing = Histogram(
             ":tensorflow:serving:batching_session:queuing_latency",
             "Distribution of wall time spent (in microseconds) in queuing",
+            ["thread_pool_name"],
             buckets=_QUEUING,
             registry=registry,
+        ).labels(_POOL)
+        self._runs = Counter(
+            ":tensorflow:serving:batching_session:wrapped_run_count",
+            "Total count of run calls on the wrapped session",
+            registry=registry,
         )
+        # Of Classify and Regress, which are refused, and of request logging, which there is not.
+        Histogram(
+            ":tensorflow:serving:request_example_counts",
+            "The number of tensorflow.Examples per request.",
+            ["model"],
+            buckets=_EXAMPLES,
+            registry=registry,
+        )
+        for name, help, labels in _NEVER_COUNTED:
+            Counter(f":tensorflow:serving:{name}", help, labels, registry=registry)
         self._batch_size = Histogram(
             ":tensorflow:serving:batching_session:processed_batch_size",
             "Tracks the batch size distribution on processing.",
@@ -118,6 +151,7 @@ class Metrics:
     def batch(self, rows: int, waits: Sequence[float]) -> None:
         """A batch starts: its rows, and the seconds that each of its requests has waited."""
         self._batch_size.observe(rows)
+        self._runs.inc()
         for wait in waits:
             self._queuing.observe(wait * 1e6)
 
@@ -127,8 +161,9 @@ class Metrics:
         if seconds is not None:
             self._load_latency.labels(path).inc(seconds * 1e6)
 
-    def warmed_up(self, path: str, seconds: float) -> None:
-        """A version has answered its warm-up requests."""
+    def warmed_up(self, path: str, seconds: float, records: int) -> None:
+        """A version has answered so many warm-up requests."""
+        self._warmup_records.labels(path, "OK").inc(records)
         self._warmup.labels(path, "OK").observe(seconds * 1e6)
 
     def page(self) -> bytes:
@@ -136,5 +171,7 @@ class Metrics:
         # The library appends _total to a counter's name and adds a _created series; TensorFlow
         # Serving does neither.
         text = generate_latest(self._registry)
-        text = re.sub(rb"(?m)^(# (?:HELP|TYPE) )?(:[\w:]+)_total\b", rb"\1\2", text)
+        # Only request_example_count_total is called that there, too.
+        pattern = rb"(?m)^(# (?:HELP|TYPE) )?(:[\w:]+)(?<!example_count)_total\b"
+        text = re.sub(pattern, rb"\1\2", text)
         return re.sub(rb"(?m)^.*:\w+_created\b.*\n", b"", text)

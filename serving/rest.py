@@ -21,7 +21,14 @@ from tensorflow_serving.apis import (
 
 from serving import json_tensors, logs
 from serving.core import Core
-from serving.errors import HTTP_STATUS, Code, ServingError, invalid_argument
+from serving.errors import (
+    HTTP_STATUS,
+    Code,
+    ServingError,
+    failed_precondition,
+    invalid_argument,
+)
+from serving.intake import MAX_BODY_BYTES, Intake
 from serving.metrics import CONTENT_TYPE, Metrics
 from serving.servable import SignatureNotFoundError
 
@@ -33,6 +40,7 @@ _PREDICTION = re.compile(
 _STATUS = re.compile(
     rf"/v1/models(?:/(?P<name>[^/:]+))?{_CHOICE}(?:/(?P<subresource>metadata))?", re.IGNORECASE
 )
+_ORIGIN = re.compile("https?://")
 _MAX_INT64 = 2**63 - 1
 _DIGITS = 19  # of such a number
 
@@ -47,17 +55,24 @@ class RestApi:
         *,
         prometheus_path: str | None,
         timeout: float,
-        max_body: int,
+        intake: Intake,
+        cors: bool,
     ) -> None:
-        """`timeout` (seconds) covers a request from its headers to its answer, body included."""
+        """`timeout` (seconds) covers a request from its headers to its answer, body included.
+
+        `cors`: whether the pages of other sites may ask.
+        """
         self._core = core
         self._metrics = metrics
         self._timeout = timeout
-        self._max_body = max_body
-        self.application = web.Application(client_max_size=max_body)
+        self._intake = intake
+        self._cors = cors
+        self.application = web.Application()
         if prometheus_path:
             self.application.router.add_get(prometheus_path, self._prometheus)
         self.application.router.add_route("*", "/{path:.*}", self._handle)
+        if cors:
+            self.application.on_response_prepare.append(_let_every_page_read)
 
     async def _prometheus(self, request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.page(), content_type=CONTENT_TYPE)
@@ -85,21 +100,33 @@ class RestApi:
 
     async def _answer(self, request: web.Request) -> Any:
         path = request.rel_url.raw_path
+        if request.method == "OPTIONS" and self._cors:
+            if not _ORIGIN.match(request.headers.get("Origin", "")):
+                raise failed_precondition("Origin header is missing in CORS preflight")
+            return {}
+        if request.method != "GET" and "Origin" in request.headers and not self._cors:
+            # A browser's. It sends text/plain without asking first, and there is no page of ours.
+            raise ServingError(
+                Code.PERMISSION_DENIED,
+                "Web pages may not ask here; see --rest_api_enable_cors_support",
+            )
         if not path.lower().startswith("/v1/"):
             raise ServingError(Code.NOT_FOUND, f"No such route: {request.method} {path}")
         if request.method == "POST" and (match := _PREDICTION.fullmatch(path)):
-            if (announced := request.content_length or 0) > self._max_body:
-                raise web.HTTPRequestEntityTooLarge(self._max_body, announced)
-            return await self._predict_like(match, await request.read())
+            async with self._intake.receiving(_peer(request), prediction=True):
+                body = await _body(request)
+            with self._intake.holding(len(body)):
+                return await self._predict_like(match, body)
         if request.method == "GET" and (match := _STATUS.fullmatch(path)):
             return self._describe(match)
         raise invalid_argument(f"Malformed request: {request.method} {path}")
 
-    async def _predict_like(self, match: re.Match[str], body: bytes) -> Any:
+    async def _predict_like(self, match: re.Match[str], body: bytearray) -> Any:
         spec = _model_spec(match)
         method = match["method"].lower()
         with self._metrics.request(lambda: self._core.known(spec.name), method, "REST"):
             document = await asyncio.to_thread(json_tensors.parse_request, body)
+            body.clear()
             spec.signature_name = document.get("signature_name", "")
             if method == "predict":
                 return await self._predict(spec, document)
@@ -149,6 +176,30 @@ class RestApi:
             "model_spec": _plain(response.model_spec),
             "metadata": {"signature_def": _plain(signatures)},
         }
+
+
+def _peer(request: web.Request) -> str:
+    host, port = request.transport.get_extra_info("peername")[:2] if request.transport else ("", 0)
+    return f"http:{host}:{port}"
+
+
+async def _let_every_page_read(request: web.Request, response: web.StreamResponse) -> None:
+    """model_servers/http_rest_api_util.cc, AddCORSHeaders."""
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Allow-Methods"] = "POST, GET"
+    response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+
+
+async def _body(request: web.Request) -> bytearray:
+    """The request's body. Raises HTTPRequestEntityTooLarge, at once where its length is told."""
+    body = bytearray()
+    size = request.content_length or 0
+    while size <= MAX_BODY_BYTES and (part := await request.content.readany()):
+        body += part
+        size = max(size, len(body))
+    if size > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, size)
+    return body
 
 
 def _model_spec(match: re.Match[str]) -> Any:

@@ -1,8 +1,13 @@
-"""TensorFlow's session API without the rest of TensorFlow."""
+"""What the server runs on: TensorFlow's session API without the rest of it, and the processor."""
 
 import importlib.util
 import sys
 import types
+from pathlib import Path
+from typing import Final
+
+BFLOAT16: Final = ("avx512_bf16", "amx_bf16")  # Linux's names of the instructions
+_CPUINFO: Final = Path("/proc/cpuinfo")
 
 
 def use_bare_tensorflow() -> None:
@@ -23,3 +28,9 @@ def use_bare_tensorflow() -> None:
     package.__path__ = list(spec.submodule_search_locations)
     package.__spec__ = spec
     sys.modules["tensorflow"] = package
+
+
+def has_bfloat16() -> bool:
+    """Whether bfloat16 is multiplied in hardware; emulated, it is slower than float32."""
+    words = _CPUINFO.read_text(errors="replace").split() if _CPUINFO.exists() else []
+    return not set(BFLOAT16).isdisjoint(words)

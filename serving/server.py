@@ -25,16 +25,17 @@ from serving.flags import Flags
 from serving.grpc_services import (
     MODEL_SERVICE,
     PREDICTION_SERVICE,
-    MalformedRequests,
+    BoundedRequests,
     ModelService,
     PredictionService,
 )
+from serving.intake import MAX_MESSAGE_BYTES, Intake
 from serving.manager import LoadPolicy, ModelManager, ModelsUnavailable
 from serving.metrics import Metrics
 from serving.rest import RestApi
+from serving.versions import check_content
 from serving.warmup import warm_up
 
-MAX_MESSAGE_BYTES = 96 * 2**20  # an X-ray file of 64 MiB, in base64 too
 MAX_QUEUED_REQUESTS = 128  # where batching parameters set no other bound
 IDLE_CONNECTION_SECONDS = 30.0
 CLOSE_SECONDS = 2.0  # after the drain, for what is still running but waited for by nobody
@@ -67,6 +68,7 @@ class Server:
         )
         self._metrics.queued_from(self._batcher.queued)
         self._manager = ModelManager(self._load, _load_policy(flags), self._on_change)
+        self._intake = Intake()
         self._core = Core(self._manager, self._batcher, self._metrics)
         self._health = health.aio.HealthServicer()
         self._told: set[str] = set()  # models whose health was set
@@ -80,6 +82,8 @@ class Server:
         cannot be had.
         """
         self._loop = asyncio.get_running_loop()
+        for flag in self._flags.without_effect:
+            logs.event("flag without effect", flag=flag)
         await self._set_health({})
         try:
             await asyncio.to_thread(self._manager.configure, self._config)
@@ -114,9 +118,7 @@ class Server:
     async def _start_grpc(self) -> grpc.aio.Server:
         flags = self._flags
         server = grpc.aio.server(
-            interceptors=[MalformedRequests()],
-            # Each may hold a message in memory before the queue can refuse it.
-            maximum_concurrent_rpcs=self._batcher.limit + MAX_QUEUED_REQUESTS,
+            interceptors=[BoundedRequests(self._intake)],
             options=_channel_options(flags.grpc_channel_arguments),
         )
         prediction = PredictionService(
@@ -152,7 +154,8 @@ class Server:
             self._metrics,
             prometheus_path=self._prometheus_path,
             timeout=self._flags.rest_api_timeout_in_ms / 1000,
-            max_body=MAX_MESSAGE_BYTES,
+            intake=self._intake,
+            cors=self._flags.rest_api_enable_cors_support,
         )
         runner = web.AppRunner(
             api.application,
@@ -192,6 +195,7 @@ class Server:
         )
         start = time.perf_counter()
         try:
+            check_content(path)
             loaded = servable.load(name, version, path, options, self._metrics.ran)
         except ServingError:
             self._metrics.loaded(str(path), None)
@@ -200,11 +204,12 @@ class Server:
         if self._flags.enable_model_warmup:
             start = time.perf_counter()
             try:
-                warm_up(loaded, path, max(1, self._flags.num_request_iterations_for_warmup))
+                iterations = max(1, self._flags.num_request_iterations_for_warmup)
+                records = warm_up(loaded, path, iterations)
             except ServingError:
                 loaded.close()
                 raise
-            self._metrics.warmed_up(str(path), time.perf_counter() - start)
+            self._metrics.warmed_up(str(path), time.perf_counter() - start, records)
         return loaded
 
     def _on_change(self, ready: Mapping[str, bool]) -> None:
@@ -261,6 +266,10 @@ def _channel_options(arguments: str) -> list[tuple[str, int | str]]:
         "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
         "grpc.max_send_message_length": -1,
         "grpc.max_concurrent_streams": MAX_QUEUED_REQUESTS,  # of one connection
+        # Measuring the line would let every stream send megabytes before anybody asks for them.
+        "grpc.http2.bdp_probe": 0,
+        # gRPC inflates a message whole, whatever comes of it; a film is compressed anyway.
+        "grpc.compression_enabled_algorithms_bitset": 1,  # none
     }
     for argument in filter(None, arguments.split(",")):
         key, _, value = argument.partition("=")

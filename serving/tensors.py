@@ -9,6 +9,7 @@ import numpy as np
 from serving.errors import invalid_argument
 
 MAX_ELEMENTS = 2**24  # a shape may claim any size; no more than this is allocated
+MAX_RANK = 254  # core/framework/tensor_shape.h
 MAX_STRINGS = 1024  # each is an image, or an example with one
 
 _VALUE_FIELDS = {
@@ -128,10 +129,13 @@ def _from_proto(alias: str, proto: Any) -> np.ndarray:
     from tensorflow.core.framework import types_pb2
     from tensorflow.python.framework import tensor_util
 
-    sizes = [dim.size for dim in proto.tensor_shape.dim]
+    dims = proto.tensor_shape.dim
+    # Numbers of Python's have no bound: their product over a million of sizes would take minutes.
+    sizes = [dim.size for dim in dims] if len(dims) <= MAX_RANK else []
     elements = math.prod(sizes)
     fits = (
         not proto.tensor_shape.unknown_rank
+        and len(dims) <= MAX_RANK
         and min(sizes, default=0) >= 0
         and elements <= MAX_ELEMENTS
         # TensorFlow repeats the last string up to the shape's size; ten bytes would buy an hour.

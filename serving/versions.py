@@ -1,12 +1,16 @@
 """Which versions of a model lie in its folder, and which of them the version policy wants."""
 
+import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from serving.errors import Code, ServingError
+
 Fingerprint = tuple[int, int, int]
 
+MANIFEST = Path("assets.extra", "SHA256SUMS")  # as `sha256sum` writes it; a push leaves it there
 _LARGEST = 2**63 - 1
 
 
@@ -38,6 +42,24 @@ def wanted(versions: Iterable[int], policy: Any) -> list[int]:
     if policy.HasField("specific"):
         return [version for version in newest_first if version in policy.specific.versions]
     return newest_first[: max(policy.latest.num_versions, 1)]
+
+
+def check_content(version: Path) -> None:
+    """Reads a version's files and compares them with its manifest, where it has one.
+
+    Raises ServingError DATA_LOSS naming the first file that is not as it was pushed.
+    """
+    try:
+        lines = (version / MANIFEST).read_text("utf-8").splitlines()
+        for stated, _, name in (line.partition("  ") for line in lines):
+            with (version / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != stated:
+                    raise ServingError(Code.DATA_LOSS, f"{name} is not as it was pushed")
+    except FileNotFoundError as error:
+        if Path(error.filename) != version / MANIFEST:
+            raise ServingError(Code.DATA_LOSS, f"{error.filename} is gone") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServingError(Code.DATA_LOSS, str(error)) from None
 
 
 class Completeness:

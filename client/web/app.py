@@ -17,6 +17,7 @@ from client.client import PneumoniaClient
 from client.errors import ServerError
 from client.images import ImageError, read
 from client.web import answers
+from client.web.hosts import Hosts
 from client.web.limits import Limits, RateLimiter
 
 _STATUS_SECONDS: Final = 2.0  # a server that hangs must not hold the page's threads
@@ -43,9 +44,12 @@ SAMPLES: Final = {
 }
 
 
-def create_app(server: PneumoniaClient, limits: Limits | None = None) -> Flask:
+def create_app(
+    server: PneumoniaClient, limits: Limits | None = None, hosts: Hosts | None = None
+) -> Flask:
     """The application that asks `server`; it keeps no upload, in memory or on disk."""
     limits = limits or Limits()
+    hosts = hosts or Hosts()
     rate = RateLimiter(limits.burst, limits.per_minute)
     places = BoundedSemaphore(limits.at_once)
     app = Flask(__name__)
@@ -61,7 +65,8 @@ def create_app(server: PneumoniaClient, limits: Limits | None = None) -> Flask:
 
     @app.get("/api/openapi.json")
     def openapi() -> Response:
-        return jsonify(json.loads(_OPENAPI.read_text()))
+        servers = [{"url": request.script_root or "/"}]
+        return jsonify(json.loads(_OPENAPI.read_text()) | {"servers": servers})
 
     @app.get("/api/server")
     def server_state() -> Response:
@@ -98,6 +103,7 @@ def create_app(server: PneumoniaClient, limits: Limits | None = None) -> Flask:
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(Exception, _fail)
     app.before_request(_start_clock)
+    app.before_request(lambda: _stranger(hosts))
     app.after_request(_finish)
     return app
 
@@ -107,6 +113,18 @@ def _is_file_type(mimetype: str) -> bool:
     return mimetype in ("application/octet-stream", "application/dicom") or mimetype.startswith(
         "image/"
     )
+
+
+def _stranger(hosts: Hosts) -> Any:
+    """The refusal of a request that none of the page's own pages sends; None for all others."""
+    if not hosts.knows(request.host):
+        message = "the page is not known by this name; start it with --allowed-hosts NAME"
+        return answers.refusal("forbidden_host", message), 403
+    origin = request.headers.get("Origin")
+    if request.method not in ("GET", "HEAD") and origin and not hosts.allows(origin, request.host):
+        message = "another site's page may send nothing here; see --allowed-hosts"
+        return answers.refusal("forbidden_origin", message), 403
+    return None
 
 
 def _refuse(error: HTTPException) -> Any:

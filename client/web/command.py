@@ -4,10 +4,12 @@ import argparse
 import logging
 import signal
 import sys
+from typing import Any
 
 from client.exit_codes import DONE, FAILED, USAGE
+from client.web import prefix
 
-_CONNECTIONS = 128  # each may hold one upload in memory; a browser keeps up to six idle
+_CONNECTIONS = 128  # a browser keeps up to six idle
 _IDLE_SECONDS = 15
 _THREADS = 8
 
@@ -29,7 +31,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the proxy in front: its X-Forwarded-For names the users, each with limits of "
         "their own; without it they share one's",
     )
+    parser.add_argument(
+        "--allowed-hosts",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="names under which browsers reach the page, besides localhost and --host's",
+    )
+    parser.add_argument(
+        "--prefix",
+        type=_prefix,
+        default="",
+        metavar="PATH",
+        help="path of the proxy in front below which the page lies, such as /pneumonia; a proxy "
+        "can send it as X-Forwarded-Prefix instead",
+    )
     add_server_arguments(parser)
+
+
+def _prefix(text: str) -> str:
+    try:
+        return prefix.checked(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:
@@ -47,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
         return FAILED
 
     from client.server_arguments import connect
+    from client.web import intake
     from client.web.app import create_app
+    from client.web.hosts import Hosts
     from client.web.limits import Limits
 
     limits = Limits()
@@ -56,9 +82,12 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         return _complain(str(error), USAGE)
     with client:
+        app = create_app(client, limits, Hosts(args.host, args.allowed_hosts))
+        sockets: dict[int, Any] = {}
         try:
             server = waitress.create_server(
-                create_app(client, limits),
+                prefix.Prefixed(app, args.prefix),
+                map=sockets,
                 host=args.host,
                 port=args.port,
                 threads=_THREADS,
@@ -66,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
                 channel_timeout=_IDLE_SECONDS,
                 cleanup_interval=_IDLE_SECONDS // 3,
                 ident=None,
-                max_request_body_size=limits.upload_bytes,
+                recv_bytes=2**16,
+                max_request_body_size=4 * limits.upload_bytes,  # further ones are not even read
                 # Above these, waitress writes to temporary files; no X-ray may touch the disk.
                 inbuf_overflow=limits.upload_bytes + 1,
                 outbuf_overflow=4 * limits.upload_bytes,
@@ -77,6 +107,10 @@ def run(args: argparse.Namespace) -> int:
         except (OSError, OverflowError, ValueError) as error:
             remedy = "name another with --host and --port"
             return _complain(f"{args.host}:{args.port}: {error}; {remedy}", FAILED)
+        channel = intake.channel(limits.upload_bytes, limits.all_bytes, args.trusted_proxy)
+        for listener in sockets.values():  # one, or one for each address of a name
+            if hasattr(listener, "channel_class"):
+                listener.channel_class = channel
         _set_up_log()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(f"The page is on http://{args.host}:{args.port}; Ctrl-C ends it.", flush=True)

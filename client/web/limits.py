@@ -14,11 +14,13 @@ _ADDRESSES: Final = 10_000  # remembered at most; the one unheard of for longest
 class Limits:
     """Of the page.
 
-    upload_bytes and pixels: of one X-ray. at_once: X-rays that are read and asked about at a time,
-    further ones are turned away. burst, per_minute: X-rays from one address.
+    upload_bytes and pixels: of one X-ray. all_bytes: of all that are being received. at_once:
+    X-rays that are read and asked about at a time, further ones are turned away. burst, per_minute:
+    X-rays from one address.
     """
 
     upload_bytes: int = 32 * 2**20
+    all_bytes: int = 256 * 2**20
     pixels: int = 30_000_000
     at_once: int = 6
     burst: int = 40

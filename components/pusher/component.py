@@ -66,8 +66,8 @@ class Executor(tfx_pusher.Executor):
     ) -> None:
         """TFX calls it where no cached execution fits.
 
-        A model that is in the folder already is not copied again: neither after a kill between the
-        push and its entry in the metadata, nor where only the bounds changed. Raises
+        A model that is whole in the folder already is not copied again: neither after a kill
+        between the push and its entry in the metadata, nor where only the bounds changed. Raises
         versions.PublishError.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
@@ -78,7 +78,8 @@ class Executor(tfx_pusher.Executor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
         of = versions.Record(model=identify(model.uri), baseline=_baseline(blessing))
-        version = versions.find(folder, of.model.sha256)
+        there = versions.holders(folder, of.model.sha256)
+        version = next((known for known in there if not versions.damage(folder, known)), None)
         pushed.set_int_custom_property("published", int(version is None))
         if version is None:
             version = versions.publish(folder, Path(path_utils.serving_model_path(model.uri)), of)

@@ -3,16 +3,18 @@
 TensorFlow Serving serves the highest version number unless a models.config pins another, and it
 watches the folder, not the config. So a promotion publishes the chosen version's files once more
 under the highest number: every server with its defaults follows, ours and TensorFlow's, and none
-is restarted. The files are hard links and take no space; the record keeps where they came from.
+is restarted. What is published is a copy of files that are as they were pushed: those of the
+version itself, of another one of the same model, or of the model's artifact.
 """
 
-import contextlib
-import os
-import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from components.pusher import versions
+
+_SAVED_MODEL: Final = "Format-Serving"  # TFX's, in a Model artifact
 
 
 class UnknownVersionError(LookupError):
@@ -22,30 +24,50 @@ class UnknownVersionError(LookupError):
 def promote(serving_dir: Path, version: int) -> int:
     """Makes a version the served one; returns the number it is served under from now on.
 
-    That is the served one's where it is this model already. Raises UnknownVersionError, and
-    versions.PublishError where the folder cannot be written; what is served then stays.
+    That is the served one's where it is this model already, and whole; a damaged one is mended by
+    a new version. Raises UnknownVersionError, and versions.PublishError where the folder cannot be
+    written or no whole copy of the model is left; what is served then stays.
     """
     there = versions.versions(serving_dir)
     if version not in there:
         listed = ", ".join(map(str, there)) or "none yet"
         raise UnknownVersionError(f"no version {version} in {serving_dir}; there is: {listed}")
-    if version == there[-1]:
-        return version
-    source = serving_dir / str(version)
-    known = versions.record(serving_dir, version) or versions.Record(
+    known = versions.record(serving_dir, version)
+    same = versions.holders(serving_dir, known.model.sha256) if known else [version]
+    damage = versions.damage(serving_dir, there[-1])
+    if there[-1] in (version, *same) and not damage:
+        return there[-1]
+    source = next(_whole(serving_dir, version, same, known), None)
+    if source is None:
+        raise versions.PublishError(
+            f"{versions.damage(serving_dir, version)}, and no whole copy of that model is left: "
+            "promote another version, or run the pipeline again"
+        )
+    of = known or versions.Record(
         model=versions.Model(uri=str(source), sha256=versions.digest(source)), baseline=None
     )
-    served = versions.record(serving_dir, there[-1])
-    if served and served.model.sha256 == known.model.sha256:
-        return there[-1]
-    return versions.publish(
-        serving_dir, source, replace(known, promoted_from=version), copy=_link_or_copy
-    )
+    return versions.publish(serving_dir, source, replace(of, promoted_from=version))
 
 
-def _link_or_copy(source: str, target: str) -> None:
-    """Not every file system has hard links."""
-    with contextlib.suppress(OSError):
-        os.link(source, target)
-        return
-    shutil.copy2(source, target)
+def repair(serving_dir: Path) -> int | None:
+    """Publishes the served model again if its files are damaged; returns the new version.
+
+    None where there is nothing to mend. Raises versions.PublishError where that fails.
+    """
+    there = versions.versions(serving_dir)
+    if not there or not versions.damage(serving_dir, there[-1]):
+        return None
+    return promote(serving_dir, there[-1])
+
+
+def _whole(
+    serving_dir: Path, version: int, same: list[int], known: versions.Record | None
+) -> Iterator[Path]:
+    """Where the version's model lies as it was pushed, the version itself first."""
+    for number in dict.fromkeys((version, *reversed(same))):
+        if not versions.damage(serving_dir, number):
+            yield serving_dir / str(number)
+    if known:
+        artifact = Path(known.model.uri, _SAVED_MODEL)
+        if artifact.is_dir() and versions.digest(artifact) == known.model.sha256:
+            yield artifact

@@ -2,7 +2,8 @@
 
 TensorFlow Serving serves the highest number that it finds under its `model_base_path` and passes
 over every name that is not a number. So a version is written under a hidden name, synced and
-renamed, and it goes under a hidden name again before it is deleted.
+renamed, and it goes under a hidden name again before it is deleted. Versions share no file with
+each other or with what they were made of: damage to one leaves the others whole.
 """
 
 import contextlib
@@ -20,7 +21,9 @@ from typing import Any, Final
 from components.model.card import RECALIBRATION
 
 RECORD: Final = Path("assets.extra", "push.json")  # servers read nothing but warm-up in there
+MANIFEST: Final = Path("assets.extra", "SHA256SUMS")  # for `sha256sum -c` in the version's folder
 _HIDDEN: Final = ".tmp-"
+_CLONE: Final = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until one is written
 _LARGEST: Final = 2**63 - 1  # of a version number in TensorFlow Serving's API
 
 
@@ -74,36 +77,76 @@ def record(folder: Path, version: int) -> Record | None:
         return None
 
 
+def holders(folder: Path, sha256: str) -> list[int]:
+    """The versions that were published of the SavedModel with this digest, ascending."""
+    known = {version: record(folder, version) for version in versions(folder)}
+    return [version for version, of in known.items() if of and of.model.sha256 == sha256]
+
+
 def find(folder: Path, sha256: str) -> int | None:
-    """The first version that holds the SavedModel with this digest; None where there is none."""
-    for version in versions(folder):
-        known = record(folder, version)
-        if known and known.model.sha256 == sha256:
-            return version
-    return None
+    """The first version of the SavedModel with this digest; None where there is none."""
+    return next(iter(holders(folder, sha256)), None)
+
+
+def manifest(saved_model: Path) -> str:
+    """The SHA-256 and the name of each of a SavedModel's files, as `sha256sum` writes them."""
+    lines = []
+    for path in sorted(saved_model.rglob("*")):
+        name = path.relative_to(saved_model)
+        if path.is_file() and name not in (RECORD, MANIFEST):
+            with path.open("rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    return "".join(lines)
 
 
 def digest(saved_model: Path) -> str:
-    """SHA-256, in hexadecimal, over the names and contents of a SavedModel's files."""
-    total = hashlib.sha256()
-    for path in sorted(saved_model.rglob("*")):
-        name = path.relative_to(saved_model)
-        if path.is_file() and name != RECORD:
-            with path.open("rb") as file:
-                total.update(
-                    f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n".encode()
-                )
-    return total.hexdigest()
+    """SHA-256, in hexadecimal, of a SavedModel's manifest."""
+    return hashlib.sha256(manifest(saved_model).encode()).hexdigest()
+
+
+def damage(folder: Path, version: int) -> str | None:
+    """Reads a whole version and says what of it is not as it was published; None: nothing.
+
+    Nobody knows how a version that was put there by other means ought to be. One without a
+    manifest (they have one since December 2026) is held against its record's digest.
+    """
+    path = folder / str(version)
+    if not (path / "saved_model.pb").is_file():
+        return f"{path / 'saved_model.pb'} is gone"
+    try:
+        actual = manifest(path).splitlines()
+        stated = (path / MANIFEST).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        known = record(folder, version)
+        whole = not known or known.model.sha256 == digest(path)
+        return None if whole else f"{path} is not as it was pushed"
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{path} cannot be read ({error})"
+    there = {line.partition("  ")[2] for line in actual}
+    for line in sorted(set(stated) - set(actual)):
+        name = line.partition("  ")[2]
+        return f"{path / name} {'is not as it was pushed' if name in there else 'is gone'}"
+    return None
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copies a file with its mode and times; its blocks are shared where the file system can."""
+    try:
+        with Path(source).open("rb") as old, Path(target).open("xb") as new:
+            fcntl.ioctl(new, _CLONE, old.fileno())
+    except OSError:  # ext4 has no shared blocks, and two file systems share none
+        shutil.copyfile(source, target)
+    shutil.copystat(source, target)
 
 
 def publish(
-    folder: Path, source: Path, of: Record, copy: Callable[[str, str], Any] = shutil.copy2
+    folder: Path, source: Path, of: Record, copy: Callable[[str, str], Any] = copy_file
 ) -> int:
     """Copies the SavedModel `source` into `folder` as its newest version; returns the number.
 
     The number is the time in whole Unix seconds, or one above the highest there is. `copy` puts
-    one file in place: `os.link` makes a version that shares its files with the source. Raises
-    PublishError when the version cannot be written; the folder's versions are then as they were.
+    one file in place; what it wrote is read again before the version is seen. Raises PublishError
+    when the version cannot be written; the folder's versions are then as they were.
     """
     try:
         with _locked(folder):
@@ -141,15 +184,20 @@ def prune(folder: Path, keep: int) -> list[int]:
 
 
 def _stage(source: Path, staged: Path, of: Record, copy: Callable[[str, str], Any]) -> None:
+    stated = manifest(source)
+    own = {RECORD.name, MANIFEST.name}
     shutil.copytree(
         source,
         staged,
         copy_function=copy,
-        ignore=lambda parent, names: {RECORD.name} & {*names} if _is_extra(parent) else set(),
+        ignore=lambda parent, names: own & {*names} if _is_extra(parent) else set(),
     )
-    target = staged / RECORD
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(dataclasses.asdict(of), indent=2) + "\n", encoding="utf-8")
+    if manifest(staged) != stated:
+        raise OSError(f"the copy differs from {source}")
+    (staged / RECORD).parent.mkdir(exist_ok=True)
+    values = json.dumps(dataclasses.asdict(of), indent=2)
+    (staged / RECORD).write_text(f"{values}\n", encoding="utf-8")
+    (staged / MANIFEST).write_text(stated, encoding="utf-8")
     for path in staged.rglob("*"):
         _sync(path)
     _sync(staged)

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -23,6 +25,7 @@ from serving.server import Server
 from tests.ports import free_port
 from tests.serving import tiny_model
 
+ROOT = Path(__file__).parents[2]
 WAIT = 60.0
 
 
@@ -38,6 +41,7 @@ class Client:
 
     def __init__(self, grpc_port: int, rest_port: int, credentials: Any = None) -> None:
         address = f"localhost:{grpc_port}" if credentials else f"127.0.0.1:{grpc_port}"
+        self.address = address
         options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
         self.channel = (
             grpc.secure_channel(address, credentials, options)
@@ -97,6 +101,45 @@ class InProcess(Client):
             self._loop.call_soon_threadsafe(self.server.stop)
         self._thread.join(WAIT)
         assert not self._thread.is_alive()
+
+
+class Process(Client):
+    """`python -m serving` on a model folder, its log in a file."""
+
+    def __init__(self, base: Path, log: Path, *arguments: str) -> None:
+        ports = free_port(), free_port()
+        self.log = log
+        with log.open("w") as stream:
+            self.popen = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "serving"),
+                    *(f"--port={ports[0]}", f"--rest_api_port={ports[1]}"),
+                    *("--model_name=pneumonia", f"--model_base_path={base}", *arguments),
+                ],
+                cwd=ROOT,
+                stderr=stream,
+            )
+        super().__init__(*ports)
+        grpc.channel_ready_future(self.channel).result(WAIT)
+
+    def events(self) -> list[dict[str, Any]]:
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    made: list[Process] = []
+
+    def begin(base: Path, *arguments: str) -> Process:
+        made.append(Process(base, tmp_path / "server.log", *arguments))
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.channel.close()
+        one.popen.kill()
+        one.popen.wait(WAIT)
 
 
 @pytest.fixture(scope="session")

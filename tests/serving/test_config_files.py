@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import config_files, flags, processor
+from serving import config_files, flags, runtime
 from serving.batching import BatchingParameters
 from serving.config_files import ConfigFileError
 
@@ -133,6 +133,9 @@ def test_flags_have_tensorflow_servings_defaults() -> None:
         (["--model_base_path=/m", "--batching_parameters_file=b"], "without --enable_batching"),
         (["--model_base_path=/m", "--enable_batching=maybe"], "neither true nor false"),
         (["--model_base_path=/m", "--max_num_load_retries=-1"], "negative"),
+        (["--platform_config_file=/p"], "--platform_config_file is not supported"),
+        (["--use_alts_credentials"], "--use_alts_credentials is not supported"),
+        (["--mixed_precision=bfloat16"], "give --precision=bfloat16"),
     ],
 )
 def test_wrong_flags_are_refused_by_name(
@@ -149,7 +152,7 @@ def test_bfloat16_is_refused_where_the_processor_lacks_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2 avx512f\n")
-    monkeypatch.setattr(processor, "_TOLD", tmp_path / "cpuinfo")
+    monkeypatch.setattr(runtime, "_CPUINFO", tmp_path / "cpuinfo")
 
     with pytest.raises(SystemExit):
         flags.parse(["--model_base_path=/m", "--precision=bfloat16"])
@@ -159,6 +162,20 @@ def test_bfloat16_is_refused_where_the_processor_lacks_it(
 
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2 avx512_bf16\n")
     assert flags.parse(["--model_base_path=/m", "--precision=bfloat16"]).precision == "bfloat16"
+
+
+def test_harmless_flags_are_taken_and_handed_on() -> None:
+    arguments = ["--num_load_threads=4", "--enable_profiler=true", "--flush_filesystem_caches"]
+
+    values = flags.parse(["--model_base_path=/m", *arguments])
+
+    assert values.without_effect == (
+        "num_load_threads=4",
+        "enable_profiler=true",
+        "flush_filesystem_caches=true",
+    )
+    handed_on = flags.command_line(vars(values), own=False)  # where the real server honours them
+    assert {"--num_load_threads=4", "--flush_filesystem_caches=true"} <= set(handed_on)
 
 
 def test_the_command_line_that_flags_stand_for_parses_back() -> None:

@@ -219,6 +219,13 @@ def test_status_needs_a_model_spec(shared: InProcess) -> None:
             Code.INVALID_ARGUMENT,
             "Model a requests unsupported platform caffe",
         ),
+        # core/server_request_logger.cc
+        (
+            'config { name: "pneumonia" base_path: "/m" model_platform: "tensorflow" '
+            'logging_config { log_collector_config { type: "x" filename_prefix: "/logs" } } }',
+            Code.INVALID_ARGUMENT,
+            "No request-logger-creator provided.",
+        ),
         # UpdateModelVersionLabelMap
         (
             'config { name: "pneumonia" base_path: "/m" model_platform: "tensorflow" '

@@ -218,3 +218,13 @@ def test_bytes_that_are_no_message_are_refused_and_the_server_goes_on(shared: In
 
     assert code is Code.INTERNAL
     assert shared.predict([png(51)]).model_spec.version.value == 2
+
+
+def test_an_image_sent_as_an_example_gets_tensorflows_words_and_a_hint(shared: InProcess) -> None:
+    message = request("serving_default", [b"\xff\xd8\xff\xe0" + bytes(5000)])  # as a JPEG starts
+
+    code, details = refusal(shared.prediction.Predict, message)
+
+    assert code is Code.INVALID_ARGUMENT
+    assert "Could not parse example input" in details
+    assert "predict_image takes an image's own bytes" in details

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import tensorflow as tf
 
-from tests.serving.conftest import WAIT, InProcess
+from tests.serving.conftest import WAIT, Client, InProcess
 from tests.serving.tiny_model import export, png, request
 
 Start = Callable[..., InProcess]
@@ -160,7 +160,7 @@ def hostile_predict(chance: random.Random) -> bytes:
     """A PredictRequest with one thing wrong, serialized."""
     message = request("predict_image", [png(chance.randrange(256))])
     tensor = message.inputs["image_bytes"]
-    kind = chance.randrange(8)
+    kind = chance.randrange(10)
     if kind == 0:
         tensor.string_val[0] = chance.randbytes(chance.randrange(2000))
     elif kind == 1:
@@ -176,6 +176,11 @@ def hostile_predict(chance: random.Random) -> bytes:
     elif kind == 6:
         tensor.CopyFrom(tf.make_tensor_proto([[1.0] * 9]))
         tensor.tensor_shape.dim.add(size=2**40)
+    elif kind == 8:
+        for _ in range(chance.choice([32, 64, 254, 255, 10_000])):
+            tensor.tensor_shape.dim.add(size=chance.choice([0, 1, 2**62]))
+    elif kind == 9:
+        tensor.int64_val.extend([0] * chance.randrange(100_000))
     data = bytearray(message.SerializeToString())
     if kind == 7:
         for _ in range(5):
@@ -194,6 +199,8 @@ def hostile_http(chance: random.Random) -> bytes:
         b'{"signature_name": "predict_image", "instances": [{"b64": "AAAA"}]}',
         b'{"instances": [1e999, NaN, null]}',
         b'{"inputs": {"examples": {"b64": 3}}}',
+        b'{"instances": [' + b'"",' * chance.randrange(1_000_000) + b'""]}',
+        b'{"instances": [{' + b'"k":1,' * chance.randrange(1000) + b'"k":1}]}',
     ]
     body = chance.choice(bodies)
     path = chance.choice(
@@ -206,14 +213,21 @@ def hostile_http(chance: random.Random) -> bytes:
     return f"{head}Content-Length: {length}\r\n\r\n".encode() + body
 
 
-def throw_at(server: InProcess, count: int, seed: int) -> None:
-    """Sends `count` malformed requests; a failure must be an answer, never a dead server."""
+def throw_at(server: Client, count: int, seed: int) -> float:
+    """Sends `count` malformed requests; returns the seconds that the slowest answer took.
+
+    A failure must be an answer, never a dead server.
+    """
     chance = random.Random(seed)
+    slowest = 0.0
     raw = server.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     for _ in range(count // 2):
-        call = raw.future(hostile_predict(chance), timeout=WAIT)
+        data = hostile_predict(chance)
+        start = time.monotonic()
+        call = raw.future(data, timeout=WAIT)
         assert call.code() not in (Code.UNKNOWN, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
         assert call.code() is Code.OK or call.details()
+        slowest = max(slowest, time.monotonic() - start)
     for _ in range(count - count // 2):
         with socket.create_connection(("127.0.0.1", server.rest_port), WAIT) as connection:
             connection.sendall(hostile_http(chance))
@@ -223,8 +237,11 @@ def throw_at(server: InProcess, count: int, seed: int) -> None:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 continue
             connection.shutdown(socket.SHUT_WR)
+            start = time.monotonic()
             answer = connection.recv(100)
             assert answer[9:10] != b"5", answer
+            slowest = max(slowest, time.monotonic() - start)
+    return slowest
 
 
 def test_malformed_requests_are_answered_and_the_server_goes_on(

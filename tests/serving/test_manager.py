@@ -169,6 +169,35 @@ def test_a_corrupt_version_is_tried_again_so_often_and_no_more(tmp_path: Path) -
     assert world.states() == {1: State.END}
 
 
+def test_a_server_that_starts_on_a_broken_version_serves_the_newest_that_is_whole(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.corrupt = {3, 4}
+    world.push(1, 2, 3, 4)
+    world.configure()
+
+    assert world.serving() == 2
+    assert world.states()[4] is not State.AVAILABLE
+    assert 1 not in world.loads
+    (told,) = [record for record in caplog.records if record.message == "older version serves"]
+    assert told.fields["version"] == 2  # type: ignore[attr-defined]
+
+    world.corrupt = set()
+    world.look()
+    assert world.serving() == 4
+    assert world.states()[2] is State.END
+
+
+def test_no_other_version_stands_in_for_one_that_is_pinned(world: World) -> None:
+    world.corrupt = {2}
+    world.push(1, 2)
+
+    with pytest.raises(ModelsUnavailable):
+        world.configure("specific { versions: 2 }")
+
+    assert world.loads == [2]
+
+
 def test_a_version_that_heals_is_served(world: World) -> None:
     world.push(1)
     world.configure()

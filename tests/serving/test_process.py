@@ -1,7 +1,6 @@
 """The server as a process: how it starts, refuses to start, drains and leaves."""
 
 import base64
-import json
 import os
 import signal
 import stat
@@ -9,60 +8,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.ports import free_port
-from tests.serving.conftest import WAIT, Client, InProcess
+from tests.serving.conftest import WAIT, InProcess, Process
 from tests.serving.tiny_model import export, png
 
 ROOT = Path(__file__).parents[2]
 PNG = base64.b64encode(png(51)).decode()
-
-
-class Process(Client):
-    """`python -m serving` on a model folder, its log in a file."""
-
-    def __init__(self, base: Path, log: Path, *arguments: str) -> None:
-        ports = free_port(), free_port()
-        self.log = log
-        with log.open("w") as stream:
-            self.popen = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "serving"),
-                    *(f"--port={ports[0]}", f"--rest_api_port={ports[1]}"),
-                    *("--model_name=pneumonia", f"--model_base_path={base}", *arguments),
-                ],
-                cwd=ROOT,
-                stderr=stream,
-            )
-        super().__init__(*ports)
-        grpc.channel_ready_future(self.channel).result(WAIT)
-
-    def events(self) -> list[dict[str, Any]]:
-        lines = self.log.read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    made: list[Process] = []
-
-    def begin(base: Path, *arguments: str) -> Process:
-        made.append(Process(base, tmp_path / "server.log", *arguments))
-        return made[-1]
-
-    yield begin
-    for one in made:
-        one.channel.close()
-        one.popen.kill()
-        one.popen.wait(WAIT)
 
 
 def test_sigterm_under_load_answers_every_accepted_request(

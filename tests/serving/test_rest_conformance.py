@@ -6,11 +6,13 @@ import http.client
 import json
 import re
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serving.server import MAX_MESSAGE_BYTES
+from serving.intake import MAX_BODY_BYTES
 from tests.serving.conftest import WAIT, InProcess
 from tests.serving.tiny_model import SIDE, example, png
 
@@ -243,7 +245,7 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(shared: InProcess)
 
 def test_a_compressed_body_beyond_the_limit_is_refused(shared: InProcess) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", shared.rest_port, timeout=WAIT)
-    bomb = gzip.compress(b" " * (MAX_MESSAGE_BYTES + 2**20), 1)
+    bomb = gzip.compress(b" " * (MAX_BODY_BYTES + 2**20), 1)
 
     connection.request("POST", PREDICT, bomb, {"Content-Encoding": "gzip"})
 
@@ -280,3 +282,69 @@ def test_the_metrics_page_has_tensorflow_servings_names(shared: InProcess) -> No
     ):
         assert re.search(series, page), series
     assert "never-heard-of" not in page  # a caller cannot make up new time series
+
+
+# Pages of other sites: model_servers/http_server.cc, and what browsers send without asking
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1"])
+def test_no_web_page_may_ask(shared: InProcess, origin: str, kind: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", shared.rest_port, timeout=WAIT)
+    headers = {"Origin": origin, "Content-Type": kind}
+    connection.request("POST", PREDICT, json.dumps(rows(png(51))), headers)
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+
+    assert response.status == 403
+    assert "--rest_api_enable_cors_support" in answer["error"]
+    assert response.getheader("Access-Control-Allow-Origin") is None
+
+
+def test_the_cors_flag_lets_every_web_page_ask(
+    start: Callable[..., InProcess], base_path: Path
+) -> None:
+    base = f"--model_base_path={base_path}"
+    server = start("--model_name=pneumonia", base, "--rest_api_enable_cors_support")
+    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=WAIT)
+    origin = {"Origin": "https://elsewhere.example"}
+
+    for method, headers, body, status in [
+        ("OPTIONS", origin, None, 200),
+        ("OPTIONS", {}, None, 400),
+        ("POST", origin, json.dumps(rows(png(51))), 200),
+        ("POST", origin, "no JSON", 400),
+    ]:
+        connection.request(method, PREDICT, body, headers)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == status
+        assert response.getheader("Access-Control-Allow-Origin") == "*"
+        assert response.getheader("Access-Control-Allow-Methods") == "POST, GET"
+        assert response.getheader("Access-Control-Allow-Headers") == "Content-Type"
+
+
+def test_an_image_sent_as_an_example_gets_a_hint(shared: InProcess) -> None:
+    body = {"instances": [b64(b"\xff\xd8\xff\xe0" + bytes(5000))]}  # as a JPEG starts
+
+    status, answer = shared.http(PREDICT, body)
+
+    assert status == 400
+    assert "Could not parse example input" in answer["error"]
+    assert "predict_image" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ":tensorflow:serving:request_example_counts",
+        ":tensorflow:serving:request_example_count_total",
+        ":tensorflow:serving:request_log_count",
+        ":tensorflow:serving:model_warmup_records_read",
+        ":tensorflow:serving:batching_session:wrapped_run_count",
+    ],
+)
+def test_the_metrics_page_knows_tensorflow_servings_names(shared: InProcess, name: str) -> None:
+    page = shared.server._metrics.page().decode()
+
+    assert f"# HELP {name} " in page

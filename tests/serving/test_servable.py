@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving import processor, servable, warmup
+from serving import runtime, servable, warmup
 from serving.errors import Code, ServingError
 from tests.serving.tiny_model import export, png
 
@@ -83,7 +83,7 @@ def test_bfloat16_answers_nearly_the_same_in_float32(tmp_path: Path) -> None:
 
     assert close.dtype == np.float32
     np.testing.assert_allclose(close, exact, atol=0.01 * exact.max())
-    if processor.has_bfloat16():
+    if runtime.has_bfloat16():
         assert not np.array_equal(close, exact)
 
 

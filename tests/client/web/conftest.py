@@ -23,9 +23,9 @@ def make_page(port):
     """Flask's test client for a page on the fake server, or on another port."""
     clients = []
 
-    def make(server_port=port, **limits):
+    def make(server_port=port, hosts=None, **limits):
         clients.append(PneumoniaClient(f"127.0.0.1:{server_port}", timeout=10))
-        return create_app(clients[-1], Limits(**limits)).test_client()
+        return create_app(clients[-1], Limits(**limits), hosts).test_client()
 
     yield make
     for client in clients:

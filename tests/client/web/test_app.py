@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import re
 import zlib
 
 import grpc
@@ -19,6 +20,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from client.results import UNFAMILIAR, UNUSUAL
 from client.web.app import SAMPLES
+from client.web.hosts import Hosts
+from client.web.prefix import Prefixed
 from tests.client.conftest import jpeg
 from tests.client.fake_server import THRESHOLD, VERSION, blob
 from tests.client.web.conftest import BYTES
@@ -275,6 +278,89 @@ def test_the_servers_state_is_told(page, make_page, check, model, unused_port):
 def test_a_server_that_hangs_does_not_hold_the_page(page, model):
     model.delay = 5
     assert page.get("/api/server").json["state"] == "deadline_exceeded"
+
+
+@pytest.mark.parametrize(
+    "host", ["elsewhere.example", "127.0.0.1.elsewhere.example", "localhost.", "", "192.0.2.7"]
+)
+def test_a_name_that_is_not_the_pages_is_answered_nothing(page, check, host):
+    """A page of another site can make its own name lead here; Host still says that name."""
+    for method, path in [("get", "/"), ("get", "/api/server"), ("post", "/api/predict")]:
+        response = page.open(path, method=method.upper(), headers=BYTES | {"Host": host})
+        if host == "localhost.":  # the same name, fully qualified
+            assert response.status_code != 403
+        else:
+            assert response.status_code in (400, 403)
+            assert "Pneumonia in chest" not in response.text
+    if host == "elsewhere.example":
+        check(post(page, jpeg(), Host=host))
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:5000", "127.0.0.1:5000", "[::1]:5000"])
+def test_this_machines_own_names_are_answered(page, host):
+    assert page.get("/", headers={"Host": host}).status_code == 200
+
+
+def test_names_can_be_allowed(make_page):
+    named = make_page(hosts=Hosts("10.0.0.1", ["Reading.Hospital.example"]))
+    for host in ("reading.hospital.example:443", "10.0.0.1:5000", "localhost"):
+        assert named.get("/", headers={"Host": host}).status_code == 200
+    assert named.get("/", headers={"Host": "hospital.example"}).status_code == 403
+    origin = "https://reading.hospital.example"  # the proxy has put its own name for Host
+    assert post(named, jpeg(), Host="10.0.0.1:5000", Origin=origin).status_code == 200
+
+
+def test_on_every_address_an_address_is_a_name_and_a_foreign_name_is_not(make_page):
+    page = make_page(hosts=Hosts("0.0.0.0"))
+    assert page.get("/", headers={"Host": "192.0.2.7:5000"}).status_code == 200
+    assert page.get("/", headers={"Host": "[2001:db8::7]:5000"}).status_code == 200
+    assert page.get("/", headers={"Host": "elsewhere.example"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost", 200),
+        ("http://localhost:3000", 403),
+        ("https://elsewhere.example", 403),
+        ("null", 403),
+    ],
+)
+def test_only_the_pages_own_origin_may_send_films(page, check, origin, status):
+    assert check(post(page, jpeg(), Origin=origin)).status_code == status
+
+
+@pytest.mark.parametrize("how", ["flag", "header", "header, path stripped"])
+def test_below_a_proxys_path_everything_is_found(make_page, how):
+    page = make_page()
+    page.application.wsgi_app = Prefixed(
+        page.application.wsgi_app, "/pneumonia" if how == "flag" else ""
+    )
+    headers = {} if how == "flag" else {"X-Forwarded-Prefix": "/pneumonia/"}
+    below = "" if how == "header, path stripped" else "/pneumonia"
+
+    for root in ("", "/"):
+        text = page.get(below + root or "/", headers=headers).text
+        links = re.findall(r'(?:href|src|data-sample)="([^"#]+)', text)
+        assert len(links) > 10
+        assert all(link.startswith("/pneumonia/") for link in links)
+    for link in links:
+        path = link if below else link.removeprefix("/pneumonia")
+        assert page.get(path, headers=headers).status_code == 200, link
+    document = page.get(f"{below}/api/openapi.json", headers=headers).json
+    assert document["servers"] == [{"url": "/pneumonia"}]
+    assert page.get(f"{below}/health", headers=headers).status_code == 200
+    answer = page.post(f"{below}/api/predict", data=jpeg(), headers=BYTES | headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["//elsewhere.example", "https://x.example", '/"><script>', "x"])
+def test_a_prefix_that_is_no_plain_path_is_passed_over(make_page, prefix):
+    page = make_page()
+    page.application.wsgi_app = Prefixed(page.application.wsgi_app)
+    text = page.get("/", headers={"X-Forwarded-Prefix": prefix}).text
+    assert 'href="/static/style.css"' in text
+    assert "elsewhere.example" not in text
 
 
 def test_health_needs_no_model_server(make_page, unused_port):

@@ -1,10 +1,14 @@
 """`pneumonia web` as a process, under what a hostile or careless visitor sends."""
 
 import http.client
+import json
 import os
 import signal
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -65,7 +69,7 @@ def test_half_a_gigabyte_is_refused_without_being_kept(site):
     before = megabytes(process, "VmHWM")
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         size = 500 * 2**20
-        head = f"POST /api/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n"
+        head = f"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n"
         connection.sendall(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode())
         answer = b""
         try:
@@ -101,6 +105,47 @@ def test_chunks_without_an_announced_size_end_at_the_cap(site):
         connection.close()
     assert post(port, jpeg())[0] == 200
     assert list(scratch.iterdir()) == []
+
+
+def test_an_upload_over_the_cap_gets_an_answer_that_can_be_read(site):
+    """As a browser sends it: all of it, and only then does it read."""
+    _, port, scratch = site
+    status, body = post(port, bytes(40 * 2**20))
+    assert status == 413
+    assert "more than 32 MB" in json.loads(body)["error"]["message"]
+    assert list(scratch.iterdir()) == []
+
+
+def test_forty_large_uploads_at_once_are_bounded_and_their_memory_given_back(site):
+    process, port, scratch = site
+    before = megabytes(process, "VmRSS")
+    content = bytes(31 * 2**20)
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: post(port, content), range(40)))
+    statuses = {status for status, _ in answers}
+    assert statuses <= {422, 429, 503}
+    assert all("error" in json.loads(body) for _, body in answers)
+    assert megabytes(process, "VmHWM") < 1000
+    end = time.monotonic() + 30
+    while megabytes(process, "VmRSS") > before + 60:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert list(scratch.iterdir()) == []
+
+
+def test_uploads_that_stop_half_way_shut_nobody_out(site):
+    _, port, _ = site
+    head = f"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {32 * 2**20}\r\n"
+    with ExitStack() as stack:
+        for _ in range(10):  # more than the page holds in all
+            sender = stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+            sender.sendall(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode())
+            sender.sendall(bytes(31 * 2**20))
+        end = time.monotonic() + 30
+        while (status := post(port, jpeg())[0]) == 503:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert status == 200
 
 
 def test_hostile_files_are_refused_and_leave_nothing(site):

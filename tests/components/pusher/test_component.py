@@ -169,3 +169,16 @@ def test_settings_that_cannot_work_are_refused_at_once(
             serving_dir=serving_dir,
             keep_versions=keep,
         )
+
+
+def test_a_model_whose_pushed_files_are_damaged_is_pushed_again(push: Push) -> None:
+    push(push.model("a"))
+    (first,) = versions.versions(push.serving)
+    (push.serving / str(first) / "saved_model.pb").write_bytes(b"")
+
+    pushed = push(push.model("a"))
+
+    served = versions.versions(push.serving)[-1]
+    assert served > first
+    assert pushed.get_int_custom_property("published") == 1
+    assert versions.damage(push.serving, served) is None

@@ -1,7 +1,7 @@
 """Rolling the served model back and forward."""
 
 import argparse
-import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,12 @@ from pipeline.commands import promote
 
 
 def publish(serving: Path, name: str) -> int:
-    model = serving.parent / f"model-{name}"
+    artifact = serving.parent / f"model-{name}"
+    model = artifact / "Format-Serving"
     (model / "variables").mkdir(parents=True)
     (model / "saved_model.pb").write_text(name)
     (model / "variables" / "variables.index").write_text(name)
-    of = Record(Model(str(model), versions.digest(model)), baseline=Model("/before", "ab"))
+    of = Record(Model(str(artifact), versions.digest(model)), baseline=Model("/before", "ab"))
     return versions.publish(serving, model, of)
 
 
@@ -60,12 +61,96 @@ def test_a_promotion_keeps_where_the_model_came_from(serving: Path) -> None:
     assert known.promoted_from is None, "the old version's own record is not rewritten"
 
 
-def test_a_promoted_version_takes_no_space_of_its_own(serving: Path) -> None:
+def break_file(version: Path, how: str) -> None:
+    path = version / "variables" / "variables.index"
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif how == "flipped":
+        path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    elif how == "gone":
+        path.unlink()
+    else:
+        shutil.rmtree(version / "variables")
+        (version / "saved_model.pb").unlink()
+
+
+DAMAGE = ["truncated", "flipped", "gone", "empty"]
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_damage_to_a_promoted_version_leaves_what_it_came_from_whole(
+    serving: Path, how: str
+) -> None:
     old = publish(serving, "old")
     publish(serving, "new")
     promoted = promotion.promote(serving, old)
-    name = Path("variables", "variables.index")
-    assert (serving / str(promoted) / name).samefile(serving / str(old) / name)
+
+    break_file(serving / str(promoted), how)
+
+    assert versions.damage(serving, promoted)
+    assert versions.damage(serving, old) is None
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_version_without_a_whole_copy_is_never_promoted(
+    serving: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    old, new = publish(serving, "old"), publish(serving, "new")
+    break_file(serving / str(old), how)
+    shutil.rmtree(serving.parent / "model-old")
+
+    assert command("--version", str(old), "--serving-dir", str(serving)) == 1
+
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert str(serving / str(old)) in error
+    assert versions.versions(serving) == [old, new]
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_version_is_mended_from_another_one_of_the_same_model(
+    serving: Path, how: str
+) -> None:
+    old = publish(serving, "old")
+    publish(serving, "new")
+    promoted = promotion.promote(serving, old)
+    shutil.rmtree(serving.parent / "model-old")
+    break_file(serving / str(promoted), how)
+
+    mended = promotion.promote(serving, promoted)
+
+    assert mended > promoted
+    assert served(serving) == "old"
+    assert versions.damage(serving, mended) is None
+
+
+def test_a_damaged_version_is_mended_from_the_models_artifact(serving: Path) -> None:
+    old = publish(serving, "old")
+    break_file(serving / str(old), "truncated")
+
+    mended = promotion.promote(serving, old)
+
+    assert versions.digest(serving / str(mended)) == versions.digest(
+        serving.parent / "model-old" / "Format-Serving"
+    )
+
+
+def test_a_changed_artifact_mends_nothing(serving: Path) -> None:
+    old = publish(serving, "old")
+    break_file(serving / str(old), "truncated")
+    break_file(serving.parent / "model-old" / "Format-Serving", "flipped")
+
+    with pytest.raises(versions.PublishError, match="no whole copy"):
+        promotion.promote(serving, old)
+
+
+def test_what_is_served_is_mended_only_where_it_is_damaged(serving: Path) -> None:
+    assert promotion.repair(serving) is None
+    old = publish(serving, "old")
+    assert promotion.repair(serving) is None
+    break_file(serving / str(old), "gone")
+    assert promotion.repair(serving) == versions.versions(serving)[-1]
+    assert promotion.repair(serving) is None
 
 
 def test_a_promoted_version_outlives_the_one_it_came_from(serving: Path) -> None:
@@ -73,19 +158,6 @@ def test_a_promoted_version_outlives_the_one_it_came_from(serving: Path) -> None
     publish(serving, "new")
     promotion.promote(serving, old)
     versions.prune(serving, 1)
-    assert served(serving) == "old"
-
-
-def test_a_file_system_without_hard_links_gets_copies(
-    serving: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuses(source: str, target: str) -> None:
-        raise PermissionError("no hard links here")
-
-    old = publish(serving, "old")
-    publish(serving, "new")
-    monkeypatch.setattr(os, "link", refuses)
-    promotion.promote(serving, old)
     assert served(serving) == "old"
 
 

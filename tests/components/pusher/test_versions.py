@@ -12,13 +12,14 @@ import pytest
 
 from components.pusher import versions
 from components.pusher.versions import Model, PublishError, Record
+from tests.components.pusher import kills
 
 OF = Record(model=Model(uri="/artifacts/model/7", sha256="ab"), baseline=None)
 
 PUBLISH_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from components import versions
+from components.pusher import versions
 
 def half(source, target):
     content = Path(source).read_bytes()
@@ -32,7 +33,7 @@ versions.publish(Path(sys.argv[1]), Path(sys.argv[2]), of, copy=half)
 PUBLISH_ON_A_FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from components import versions
+from components.pusher import versions
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 of = versions.Record(model=versions.Model("/artifacts/model/8", "cd"), baseline=None)
@@ -77,6 +78,7 @@ def test_a_version_is_the_model_and_its_record(model: Path, serving: Path) -> No
     assert versions.versions(serving) == [version]
     published = tree(serving / str(version))
     published.pop(str(versions.RECORD))
+    published.pop(str(versions.MANIFEST))
     assert published == tree(model)
     assert versions.record(serving, version) == OF
 
@@ -272,3 +274,51 @@ def test_the_first_version_of_a_model_is_found(model: Path, serving: Path) -> No
     versions.publish(serving, model, OF)
     assert versions.find(serving, "ab") == first
     assert versions.find(serving, "zz") is None
+
+
+def test_a_published_version_can_be_checked_by_sha256sum(model: Path, serving: Path) -> None:
+    folder = serving / str(versions.publish(serving, model, OF))
+    check = ["sha256sum", "--check", "--strict", str(versions.MANIFEST)]
+
+    assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 0
+    (folder / "saved_model.pb").write_bytes(b"other")
+    assert subprocess.run(check, cwd=folder, capture_output=True).returncode == 1
+
+
+def test_a_copy_that_went_wrong_is_no_version(model: Path, serving: Path) -> None:
+    def careless(source: str, target: str) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:-1])
+
+    with pytest.raises(PublishError, match="differs"):
+        versions.publish(serving, model, OF, copy=careless)
+
+    assert list(serving.iterdir()) == []
+
+
+def test_a_version_shares_no_file_with_its_source(model: Path, serving: Path) -> None:
+    folder = serving / str(versions.publish(serving, model, OF))
+
+    for path in model.rglob("*"):
+        if path.is_file():
+            assert not path.samefile(folder / path.relative_to(model))
+
+
+def test_a_version_of_before_there_were_manifests_is_held_against_its_digest(
+    model: Path, serving: Path
+) -> None:
+    of = Record(Model("/artifacts/model/8", versions.digest(model)), baseline=None)
+    version = versions.publish(serving, model, of)
+    (serving / str(version) / versions.MANIFEST).unlink()
+
+    assert versions.damage(serving, version) is None
+    (serving / str(version) / "saved_model.pb").write_bytes(b"other")
+    assert "not as it was pushed" in str(versions.damage(serving, version))
+
+
+def test_killed_and_damaged_what_is_served_is_whole(tmp_path: Path) -> None:
+    assert kills.run(tmp_path, 15) > 0
+
+
+@pytest.mark.slow
+def test_killed_and_damaged_often_what_is_served_is_whole(tmp_path: Path) -> None:
+    assert kills.run(tmp_path, 200, seed=1) > 20

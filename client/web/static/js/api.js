@@ -27,9 +27,14 @@ export async function predict(blob, onBusy) {
   }
 }
 
+/** The address of a part of the API, wherever a proxy has put the page. */
+function route(name) {
+  return new URL(`../../api/${name}`, import.meta.url);
+}
+
 async function send(blob) {
   try {
-    return await fetch("/api/predict", {
+    return await fetch(route("predict"), {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream" },
       body: blob,
@@ -42,7 +47,7 @@ async function send(blob) {
 /** The model server's state: {state, version}. */
 export async function serverState() {
   try {
-    const response = await fetch("/api/server");
+    const response = await fetch(route("server"));
     if (response.ok) return await response.json();
   } catch {
     // Answered below: the page's own server is away.

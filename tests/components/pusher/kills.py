@@ -1,0 +1,122 @@
+"""`python -m tests.components.pusher.kills 1000`: pushes and promotions, killed and damaged.
+
+After every kill each version is whole, but for those that were damaged on purpose; and whatever was
+damaged, what a server serves then is byte for byte a model that was pushed.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from components.pusher import promotion, versions
+from components.pusher.versions import Model, Record
+
+
+class World:
+    """A serving folder, three models' artifacts, and which versions were damaged."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.serving = folder / "serving"
+        self.chance = random.Random(seed)
+        self.models = [self._artifact(folder / f"model-{name}") for name in "abc"]
+        self.pushed = {model.sha256 for model in self.models}
+        self.damaged: set[int] = set()
+        self._push(self.models[0])
+
+    def _artifact(self, folder: Path) -> Model:
+        saved_model = folder / "Format-Serving"
+        (saved_model / "variables").mkdir(parents=True)
+        for name in ("saved_model.pb", "variables/variables.index", "variables/variables.data"):
+            (saved_model / name).write_bytes(self.chance.randbytes(self.chance.randrange(1, 10**6)))
+        return Model(str(folder), versions.digest(saved_model))
+
+    def _push(self, model: Model) -> None:
+        """As AtomicPusher does."""
+        there = versions.holders(self.serving, model.sha256)
+        if all(versions.damage(self.serving, version) for version in there):
+            source = Path(model.uri, "Format-Serving")
+            versions.publish(self.serving, source, Record(model, baseline=None))
+        versions.prune(self.serving, 4)
+
+    def act(self) -> None:
+        """Pushes a model or promotes a version."""
+        if self.chance.random() < 0.5:
+            self._push(self.chance.choice(self.models))
+        else:
+            promotion.promote(self.serving, self.chance.choice(versions.versions(self.serving)))
+
+    def damage(self) -> None:
+        """Truncates, changes or removes a file, or all, of a version."""
+        version = self.chance.choice(versions.versions(self.serving))
+        folder = self.serving / str(version)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = [path for path in files if path.name not in ("push.json", "SHA256SUMS")]
+        if not files:
+            return
+        path = self.chance.choice(files)
+        content = bytearray(path.read_bytes())
+        kind = self.chance.randrange(4)
+        if kind == 0 and content:
+            path.write_bytes(content[:-1])
+        elif kind == 1 and content:
+            content[self.chance.randrange(len(content))] ^= 1
+            path.write_bytes(content)
+        elif kind == 2:
+            path.unlink()
+        else:
+            shutil.rmtree(folder / "variables", ignore_errors=True)
+        self.damaged.add(version)
+
+    def check(self) -> None:
+        """Every version is whole or damaged on purpose, and there is one to serve."""
+        there = versions.versions(self.serving)
+        whole = [version for version in there if not versions.damage(self.serving, version)]
+        assert set(there) - set(whole) <= self.damaged
+        for version in whole:
+            assert versions.digest(self.serving / str(version)) in self.pushed
+
+    def serve(self) -> None:
+        """What is served afterwards, by the highest number, is whole: mended if need be."""
+        promotion.repair(self.serving)
+        newest = versions.versions(self.serving)[-1]
+        assert versions.digest(self.serving / str(newest)) in self.pushed
+
+
+def run(folder: Path, count: int, seed: int = 0) -> int:
+    """Kills so many pushes and promotions; how many of them were really cut short."""
+    world = World(folder, seed)
+    killed = 0
+    longest = 0.05
+    for _ in range(count):
+        start = time.monotonic()
+        if not (child := os.fork()):
+            try:
+                world.act()
+            finally:
+                os._exit(0)
+        time.sleep(world.chance.uniform(0, longest))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        killed += os.WIFSIGNALED(status)
+        if not os.WIFSIGNALED(status):  # as long as a whole one takes, and not much longer
+            longest = min(longest, time.monotonic() - start)
+        else:
+            longest *= 1.05
+        world.chance.random()  # the child drew from a copy
+        world.check()
+        if world.chance.random() < 0.3:
+            world.damage()
+        world.serve()
+    return killed
+
+
+if __name__ == "__main__":
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    with tempfile.TemporaryDirectory() as scratch:
+        cut = run(Path(scratch), rounds, seed=int(time.time()))
+    print(f"{rounds} pushes and promotions, {cut} cut short: what is served was always whole")
