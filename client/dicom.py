@@ -216,6 +216,8 @@ def _stored_values(dataset: pydicom.FileDataset) -> NDArray:
     values = pixel_array(dataset, decoding_plugin=_DECODERS[syntax])
     if values.itemsize > 2:
         raise ImageError(Reason.UNSUPPORTED, "DICOM whose codestream has more than 16 bits")
+    if values.shape != (dataset.Rows, dataset.Columns):
+        raise ImageError(Reason.UNREADABLE, "the DICOM's header and its pixels disagree")
     return values
 
 
