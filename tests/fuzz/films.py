@@ -32,7 +32,7 @@ _GDCM = {
     uid.JPEGLosslessSV1: "JPEGLosslessProcess14_1",
     uid.JPEGLSLossless: "JPEGLSLossless",
     uid.JPEG2000Lossless: "JPEG2000Lossless",
-}  # not RLE, in which it cannot write some sizes and aborts
+}
 _PYDICOM = (
     uid.ExplicitVRLittleEndian,
     uid.ImplicitVRLittleEndian,
