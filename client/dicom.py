@@ -207,7 +207,7 @@ def _settle_transfer_syntax(dataset: pydicom.FileDataset) -> None:
 def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
     """Checks what the pixels' shape depends on, and leaves it as whole numbers."""
     frames = dicom_elements.whole(dataset, "NumberOfFrames", absent=1)
-    if frames != 1:
+    if frames > 1:
         raise ImageError(Reason.UNSUPPORTED, f"DICOM of {frames} frames")
     photometric = dicom_elements.term(dataset, "PhotometricInterpretation")
     dataset.PhotometricInterpretation = photometric
@@ -215,7 +215,9 @@ def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
     if photometric not in _PHOTOMETRIC or dataset.SamplesPerPixel != 1:
         raise ImageError(Reason.UNSUPPORTED, "DICOM in colour, not MONOCHROME1 or MONOCHROME2")
     for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation", "Rows", "Columns"):
-        setattr(dataset, keyword, dicom_elements.whole(dataset, keyword))
+        number = dicom_elements.whole(dataset, keyword)
+        dataset.pop(keyword)  # whose VR may be another
+        setattr(dataset, keyword, number)
     if not 8 <= dataset.BitsStored <= dataset.BitsAllocated <= 16:
         bits = f"{dataset.BitsStored} of {dataset.BitsAllocated} bits"
         raise ImageError(Reason.UNSUPPORTED, f"DICOM of {bits}, not 8 to 16")
@@ -234,6 +236,8 @@ def _stored_values(dataset: pydicom.FileDataset) -> NDArray:
     values = pixel_array(dataset, decoding_plugin=_DECODERS[syntax])
     if values.itemsize > 2:
         raise ImageError(Reason.UNSUPPORTED, "DICOM whose codestream has more than 16 bits")
+    if values.shape != (dataset.Rows, dataset.Columns):
+        raise ImageError(Reason.UNREADABLE, "the DICOM's header and its pixels disagree")
     return values
 
 

@@ -97,7 +97,8 @@ def dicom(
         else:
             setattr(data, name, value)
     if syntax in (RLELossless, JPEG2000Lossless):
-        data.compress(syntax)
+        # GDCM, which pydicom would ask first, aborts on some sizes when it writes RLE.
+        data.compress(syntax, encoding_plugin="pydicom" if syntax == RLELossless else "")
     elif syntax == JPEGBaseline8Bit:
         data.PixelData = encapsulate([encoded(values, "JPEG")])
         data["PixelData"].is_undefined_length = True

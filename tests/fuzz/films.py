@@ -32,7 +32,6 @@ _GDCM = {
     uid.JPEGLosslessSV1: "JPEGLosslessProcess14_1",
     uid.JPEGLSLossless: "JPEGLSLossless",
     uid.JPEG2000Lossless: "JPEG2000Lossless",
-    uid.RLELossless: "RLELossless",
 }
 _PYDICOM = (
     uid.ExplicitVRLittleEndian,
