@@ -51,7 +51,7 @@ def drawn(rng: np.random.Generator, side: int) -> Letter:
         pen.ellipse((edge, edge, 2 * size - edge, 2 * size - edge), None, 255, size // 12 + 1)
     turned = canvas.rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC)
     soft = turned.filter(ImageFilter.GaussianBlur(0.02 * size))
-    opacity = np.asarray(soft.crop(soft.getbbox()), np.float32) / 255
+    opacity = np.asarray(soft.crop(soft.getbbox()), np.float32) / np.float32(255)
     return Letter(np.full(opacity.shape, rng.integers(190, 256), np.uint8), opacity)
 
 
