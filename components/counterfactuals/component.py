@@ -160,8 +160,8 @@ def _asked(
                 of_kind[changed.kind] += 1
                 if of_kind[changed.kind] <= _SHOWN:
                     pair = (before.logits[changed.film], answers.logits[number])
-                    first, second = special.expit(pair).tolist()
-                    telling.append((changed, first, second))
+                    was, became = special.expit(pair).tolist()
+                    telling.append((changed, was, became))
             asked += [replace(changed, pixels=np.empty((0, 0), np.uint8)) for changed in batch]
             parts.append(answers)
             progress.update(len(batch))

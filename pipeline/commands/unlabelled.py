@@ -44,7 +44,7 @@ def recalibrate(serving: Path, base: int, folder: Path, push: bool) -> int:
         console.print("Nothing is changed; --push writes and serves a version with it.")
         return DONE
     try:
-        with tempfile.TemporaryDirectory(dir=serving, prefix=".tmp-") as scratch:
+        with tempfile.TemporaryDirectory() as scratch:
             target = Path(scratch) / "model"
             version.write(source, fitted, versions.digest(source), target)
             model = versions.Model(uri=str(source), sha256=versions.digest(target))
@@ -60,8 +60,8 @@ def recalibrate(serving: Path, base: int, folder: Path, push: bool) -> int:
 
 def _table(fitted: Fitted, asked: version.Asked) -> Table:
     table = Table("", "", "95 % interval", title="Without labels", title_justify="left")
-    unreadable = f" ({asked.unreadable} files could not be read)" if asked.unreadable else ""
-    table.add_row("films", f"{fitted.films}{unreadable}", "")
+    table.add_row("different films", str(fitted.films), "")
+    table.add_row("files that cannot be read", str(asked.unreadable), "")
     table.add_row(
         "shift of the logit",
         f"{fitted.shift:+.2f}",
@@ -73,7 +73,7 @@ def _table(fitted: Fitted, asked: version.Asked) -> Table:
         "{:.2f} to {:.2f}".format(*fitted.share_interval),
     )
     table.add_row(
-        "distance from the fit (Kolmogorov-Smirnov)",
+        "distance from the fit",
         f"{fitted.distance:.3f}",
         f"p {fitted.p_value:.2f}",
     )
