@@ -108,6 +108,8 @@ class BoundedParser(HTTPRequestParser):
 
     uploads: Uploads
     upload_bytes: int
+    completed: bool  # waitress's own
+    error: Any  # waitress's own
 
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)
