@@ -134,10 +134,9 @@ def test_a_resend_is_no_duplicate_and_a_newer_version_points_at_the_older(
     model.version += 100
     gateway.stop()
     gateway.start()  # it knows the newer version from its first look at the server
-    wait_for(lambda: gateway.get("/readyz").ok)
 
     def answered_anew():
-        assert send(path, gateway.listen)[0] == 0
+        send(path, gateway.listen)
         return len(orthanc.answers()) == 6
 
     wait_for(answered_anew)
