@@ -22,10 +22,15 @@ _TRIES: Final = 20  # places, for each size
 
 @dataclass(frozen=True)
 class Letter:
-    """Something bright to lay on a film: uint8[h,w] and its opacity, float32[h,w] in [0,1]."""
+    """Something bright to lay on a film: uint8[h,w] and its opacity, float32[h,w] in [0,1].
+
+    at: its upper and left end as shares of a film's height and width, where it belongs; None:
+    anywhere.
+    """
 
     pixels: Pixels
     opacity: Plane
+    at: tuple[float, float] | None = None
 
 
 def drawn(rng: np.random.Generator, side: int) -> Letter:
@@ -52,7 +57,13 @@ def drawn(rng: np.random.Generator, side: int) -> Letter:
     turned = canvas.rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC)
     soft = turned.filter(ImageFilter.GaussianBlur(0.02 * size))
     opacity = np.asarray(soft.crop(soft.getbbox()), np.float32) / np.float32(255)
-    return Letter(np.full(opacity.shape, rng.integers(190, 256), np.uint8), opacity)
+    pixels = np.full(opacity.shape, rng.integers(190, 256), np.uint8)
+    # Half of them where markers mostly lie: a shortcut looks there, if anywhere.
+    corner = (
+        rng.uniform(0.02, 0.3),
+        rng.choice([rng.uniform(0.01, 0.08), rng.uniform(0.85, 0.92)]),
+    )
+    return Letter(pixels, opacity, corner if rng.random() < 0.5 else None)
 
 
 def found(film: Film) -> tuple[Letter, Plane] | None:
@@ -77,22 +88,26 @@ def found(film: Film) -> tuple[Letter, Plane] | None:
             continue
         if best is None or tall * wide > best[0].opacity.size:
             mine = ndimage.gaussian_filter((labels == number).astype(np.float32), side / 300)
-            best = Letter(film.pixels[box], mine[box]), mine
+            at = box[0].start / height, box[1].start / width
+            best = Letter(film.pixels[box], mine[box], at), mine
     return best
 
 
 def laid(film: Film, letter: Letter, rng: np.random.Generator) -> Pixels | None:
-    """The film with a letter somewhere outside its lungs, smaller where there is little room.
+    """The film with a letter where it belongs, or else somewhere, outside of its lungs.
 
-    None where there is none.
+    Smaller where there is little room; None where there is none.
     """
     height, width = film.pixels.shape
     taken = film.mask > 0
-    for factor in np.repeat(_SMALLER, _TRIES):
+    for attempt, factor in enumerate(np.repeat(_SMALLER, _TRIES)):
         given = letter if factor == 1 else resized(letter, factor)
         tall, wide = given.opacity.shape
-        top = int(rng.integers(0, max(1, height - tall)))
-        left = int(rng.integers(0, max(1, width - wide)))
+        if letter.at and not attempt % _TRIES:
+            top, left = round(letter.at[0] * height), round(letter.at[1] * width)
+        else:
+            top = int(rng.integers(0, max(1, height - tall)))
+            left = int(rng.integers(0, max(1, width - wide)))
         place = np.s_[top : top + tall, left : left + wide]
         if taken[place].shape == (tall, wide) and not taken[place].any():
             pixels = film.pixels.copy()
@@ -111,7 +126,7 @@ def resized(letter: Letter, factor: float) -> Letter:
         np.asarray(Image.fromarray(part).resize((wide, tall), Image.Resampling.BILINEAR))
         for part in (letter.pixels, letter.opacity)
     )
-    return Letter(pixels, opacity)
+    return Letter(pixels, opacity, letter.at)
 
 
 def taken_away(film: Film, place: Plane) -> Pixels:

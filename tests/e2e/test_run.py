@@ -12,7 +12,16 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.runs import lineage
-from tests.e2e.conftest import ANY_MODEL, DONE, NO_FLOORS, REFUSED, ROOT, TINY, settings
+from tests.e2e.conftest import (
+    ANY_MODEL,
+    DONE,
+    NO_FLOORS,
+    NO_REPORT,
+    REFUSED,
+    ROOT,
+    TINY,
+    settings,
+)
 
 FAILED, USAGE = 1, 2
 
@@ -79,6 +88,25 @@ def test_a_model_that_looks_beside_the_lungs_is_refused_with_pictures(any_run, f
     page = (cwd / "runs/default/report.html").read_text(encoding="utf-8")
     gave_away = page[page.index("Films that gave it away") : page.index('id="robustness"')]
     assert gave_away.count("data:image/jpeg") == 2 * len(pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.xrays
+def test_the_obvious_recipe_on_real_films_is_refused(tmp_path, xrays, pneumonia):
+    """The whole film, as it is, no changed versions: what most would train first."""
+    obvious = (
+        *("image.contrast=none", "model.evidence=film", "data.limit_per_class=160"),
+        *("data.test_fraction=0.2", "train.epochs=4"),
+    )
+    floors = ("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0")
+    words = settings(*TINY, *NO_REPORT, *obvious, *floors, "gate.counterfactual_films=40")
+    refused = pneumonia(tmp_path, "run", "--data", str(xrays / "kermany224"), *words)
+    assert refused.returncode == REFUSED, refused.stdout + refused.stderr
+    assert not _versions(tmp_path)
+    told = json.loads(pneumonia(tmp_path, "report", "--json").stdout)
+    broken = {b["figure"]["name"] for b in told["evaluation"]["bounds"] if not b["ok"]}
+    assert {"changed_by_outside", "heat_in_lungs"} <= broken
+    assert {shown["kind"] for shown in told["counterfactuals"]["pictures"]} >= {"outside", "heat"}
 
 
 @pytest.mark.slow

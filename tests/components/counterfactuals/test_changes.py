@@ -74,6 +74,14 @@ def test_a_letter_is_found_cut_out_and_taken_away():
     assert letters.found(bare) is None
 
 
+def test_a_letter_of_another_film_goes_where_it_was_there():
+    letter, _ = letters.found(film(0))
+    bare = Film(np.full((150, SIDE), 100, np.uint8), INSIDE, 1)
+    rows, columns = np.nonzero(letters.laid(bare, letter, np.random.default_rng(0)) > 150)
+    assert (rows.min(), columns.min()) == pytest.approx((12, 8), abs=1)
+    assert (rows.max(), columns.max()) == pytest.approx((25, 17), abs=1)
+
+
 def test_a_film_without_room_is_given_no_letter():
     full = Film(film(0).pixels, np.ones_like(INSIDE), 0)
     rng = np.random.default_rng(0)
