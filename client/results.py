@@ -5,10 +5,10 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
+from client.contract import CLASSES
 from client.errors import ServerError
 from client.images import ImageError
 
-CLASSES: Final = ("NORMAL", "PNEUMONIA")  # by label
 LIMIT: Final = 0.5  # of quality and familiarity; below it there is something to say
 UNUSUAL: Final = "is no frontal chest film with two lungs; do not rely on this result"
 UNFAMILIAR: Final = (
@@ -35,11 +35,11 @@ class Prediction:
     version: int
     latency: float
     quality: float | None = None
-    familiarity: float | None = None
     heatmap: np.ndarray | None = field(default=None, repr=False, compare=False)
-    lungs: np.ndarray | None = field(default=None, repr=False, compare=False)
     overlay: bytes | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    familiarity: float | None = None
+    lungs: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def positive(self) -> bool:
@@ -52,10 +52,15 @@ class Prediction:
         return CLASSES[self.positive]
 
     @property
+    def judged(self) -> bool:
+        """Whether there was a frontal chest film to judge; true where the model does not say."""
+        return self.quality is None or self.quality >= LIMIT
+
+    @property
     def warning(self) -> str | None:
         """Why the result deserves no trust, where the model or the file says so."""
         doubts = []
-        if self.quality is not None and self.quality < LIMIT:
+        if not self.judged:
             doubts.append(UNUSUAL)
         elif self.familiarity is not None and self.familiarity < LIMIT:
             doubts.append(UNFAMILIAR)

@@ -100,6 +100,8 @@ class Servable:
         except errors_impl.OpError as error:
             message = error.message.removeprefix("Graph execution error:").strip()
             raise ServingError(code_of(error.error_code), message) from None
+        except UnicodeDecodeError as error:  # TensorFlow's message quotes bytes that are no text
+            raise invalid_argument(error.object.decode("utf-8", "backslashreplace")) from None
         except (TypeError, ValueError) as error:
             raise invalid_argument(str(error)) from None
         self._observe(self.name, time.perf_counter() - start)

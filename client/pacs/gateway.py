@@ -143,7 +143,7 @@ class Gateway:
         if film.version not in (None, said.version):
             previous = self._model(film.version)
         objects = answers.build(dataset, xray, said, model, previous)
-        if said.warning:
+        if not said.judged:
             return Answer(said.version, NOT_JUDGED, None), objects
         return Answer(said.version, said.decision, said.probability), objects
 

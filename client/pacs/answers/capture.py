@@ -64,14 +64,15 @@ def build(film: Dataset, xray: XRay, answer: Prediction, model: Model) -> Datase
 
 def picture(xray: XRay, answer: Prediction, model: Model) -> NDArray[np.uint8]:
     """uint8[height, width, 3]: the film with its heat, a scale at its right, words below."""
-    judged = answer.warning is None and answer.overlay is not None
+    judged = answer.judged and answer.overlay is not None
     content = answer.overlay if judged and answer.overlay else xray.data
     film = Image.open(io.BytesIO(content)).convert("RGB")
     scale = _SIDE / max(film.size)
     width, height = (max(1, round(side * scale)) for side in film.size)
     film = film.resize((width, height), Image.Resampling.BICUBIC)
     scale_width = _BAR[0] + 2 * _MARGIN + 60
-    words = [headline(answer), NOTICE, f"Model {model.name} {model.version}"]
+    doubt = [answer.warning] if answer.judged and answer.warning else []
+    words = [headline(answer), *doubt, NOTICE, f"Model {model.name} {model.version}"]
     size = (max(film.width + scale_width, _NARROWEST), max(film.height, _BAR[1] + 4 * _LINE))
     canvas = Image.new("RGB", (size[0], size[1] + len(words) * _LINE + _MARGIN))
     canvas.paste(film, (0, 0))
@@ -92,7 +93,7 @@ def picture(xray: XRay, answer: Prediction, model: Model) -> NDArray[np.uint8]:
 
 def headline(answer: Prediction) -> str:
     """The answer in one line."""
-    if answer.warning:
+    if not answer.judged:
         return "NOT JUDGED: does not look like a frontal chest radiograph"
     shown = f"probability {answer.probability:.3f}, threshold {answer.threshold:.3f}"
     found = "Pneumonia suspected" if answer.positive else "No pneumonia found"

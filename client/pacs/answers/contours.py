@@ -37,7 +37,7 @@ def build(film: Dataset, answer: Prediction, model: Model) -> Dataset:
         )
         for line, text in enumerate((headline(answer), NOTICE))
     ]
-    heat = answer.heatmap if answer.warning is None else None
+    heat = answer.heatmap if answer.judged else None
     shapes = [] if heat is None else outlines(heat, film.Rows, film.Columns)
     annotation = GraphicAnnotation(
         referenced_images=[film],

@@ -98,11 +98,11 @@ def build(film: Dataset, answer: Prediction, model: Model, previous: Model | Non
 
 
 def _figures(answer: Prediction) -> list[tuple[CodedConcept, float]]:
-    figures = [] if answer.warning else [(PROBABILITY, answer.probability)]
+    figures = [(PROBABILITY, answer.probability)] if answer.judged else []
     figures.append((THRESHOLD, answer.threshold))
     for name, value in (
         (QUALITY, answer.quality),
-        (FAMILIARITY, getattr(answer, "familiarity", None)),
+        (FAMILIARITY, answer.familiarity),
     ):
         if value is not None:
             figures.append((name, value))
@@ -110,7 +110,7 @@ def _figures(answer: Prediction) -> list[tuple[CodedConcept, float]]:
 
 
 def _evaluations(answer: Prediction) -> list[tuple[CodedConcept, CodedConcept]]:
-    if answer.warning:
+    if not answer.judged:
         return [(PNEUMONIA, UNDETERMINED), (codes.DCM.QualityAssessment, INSUFFICIENT)]
     return [(PNEUMONIA, DETECTED if answer.positive else NOT_DETECTED)]
 

@@ -83,7 +83,11 @@ BODIES = {  # data set, announced instance and status
     "a UID that is a path": (changed(), "../../etc/passwd", MISMATCH),
     "a UID with markup": (changed(), "1.2.<b>", MISMATCH),
     "a CT's modality": (changed(Modality="CT"), UID, MISMATCH),
-    "no modality": (changed(Modality=None), UID, MISMATCH),
+    "no modality, no film's class": (
+        changed(Modality=None, SOPClassUID=SecondaryCaptureImageStorage),
+        UID,
+        MISMATCH,
+    ),
     "no pixels": (changed(PixelData=None), UID, MISMATCH),
     "frames": (changed(NumberOfFrames=2), UID, MISMATCH),
     "colour": (changed(PhotometricInterpretation="RGB"), UID, MISMATCH),
