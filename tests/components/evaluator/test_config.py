@@ -29,7 +29,7 @@ from tests.components.evaluator.gate_harness import (
 
 class Judged(NamedTuple):
     blessed: bool
-    config: Evaluation
+    evaluation: Evaluation
 
     @property
     def failed(self) -> list[str]:
@@ -151,6 +151,7 @@ def test_no_pneumonia_in_the_test_split_is_refused_and_shown(tmp_path: Path) -> 
         blessed=False,
         compared=False,
         serving=None,
+        counterfactuals=None,
         pushed=False,
         version=None,
         served=None,

@@ -3,7 +3,7 @@
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, WorkerOptions
 
-from pipeline.beam import beam_args
+from pipeline.beam.arguments import beam_args
 from pipeline.config import BeamConfig
 
 

@@ -44,6 +44,7 @@ BLESSED = Verdict(
     blessed=True,
     compared=False,
     serving=None,
+    counterfactuals=None,
     pushed=True,
     version=1800000000,
     served=1800000000,
