@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+import setuptools  # noqa: F401 - TFX loads it late, and it refuses a distutils loaded before it
 from xdist.scheduler import LoadFileScheduling, Scheduling
 
 if TYPE_CHECKING:
     from tests.components.trainer_harness import Trained
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
