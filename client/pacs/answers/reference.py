@@ -37,6 +37,7 @@ _IF_THERE: Final = (
     "WindowWidth",
     "VOILUTFunction",
 )
+_PAIRS: Final = (("WindowCenter", "WindowWidth"), ("RescaleIntercept", "RescaleSlope"))
 UTF_8: Final = "ISO_IR 192"
 
 
@@ -64,6 +65,10 @@ def reference(film: Dataset) -> Dataset:
     for keyword in _IF_THERE:
         if film.get(keyword) not in (None, ""):
             setattr(found, keyword, film[keyword].value)
+    for keywords in _PAIRS:  # half of a pair says nothing
+        if len({found[keyword].VM if keyword in found else 0 for keyword in keywords}) > 1:
+            for keyword in keywords:
+                found.pop(keyword, None)
     return found
 
 

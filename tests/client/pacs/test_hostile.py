@@ -99,7 +99,7 @@ BODIES = {  # data set, announced instance and status
     "no rows": (_header(Rows=0), UID, NOT_UNDERSTOOD),
     "60,000 items": (_bomb(), UID, NOT_UNDERSTOOD),
     "nothing": (b"", UID, None),  # hung up on: a C-STORE has a data set
-    "noise": (np.random.default_rng(0).bytes(5000), UID, NOT_UNDERSTOOD),
+    "noise": (np.random.default_rng(0).bytes(5000), UID, MISMATCH),
     "half a header": (changed()[:90], UID, MISMATCH),
     "a side view": (changed(ViewPosition="LL"), UID, SUCCESS),
     "a hand": (changed(BodyPartExamined="HAND"), UID, SUCCESS),

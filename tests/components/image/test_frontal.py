@@ -40,12 +40,12 @@ def test_turned_and_inverted_chests_are_not(how: str) -> None:
     assert judged(np.ascontiguousarray(measure.spoilt(films)[how])).max() < 0.5
 
 
-@pytest.mark.parametrize("other", [hand, lateral])
-def test_other_x_rays_are_not(other) -> None:
+@pytest.mark.parametrize(("other", "least"), [(hand, 0.95), (lateral, 0.8)])
+def test_other_x_rays_are_not(other, least: float) -> None:
     rng = np.random.default_rng(4000)
     pictures = np.stack([other(rng) for _ in range(24)])
     highest = pictures.max(axis=(1, 2), keepdims=True)
-    assert (judged(255 * pictures / highest) < 0.5).mean() > 0.85
+    assert (judged(255 * pictures / highest) < 0.5).mean() >= least
 
 
 @pytest.mark.parametrize("grey", [0.0, 128.0, 255.0])
