@@ -116,7 +116,9 @@ def checked(data: bytes, *, max_bytes: int, max_pixels: int) -> pydicom.FileData
     """
     try:
         identity(data, max_bytes)
-        return opened(data, max_pixels)
+        dataset = opened(data, max_pixels)
+        _frame(dataset)
+        return dataset
     except Exception as error:  # pydicom raises whatever a damaged file provokes
         raise refusal(error) from None
 
@@ -227,18 +229,26 @@ def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
 def _stored_values(dataset: pydicom.FileDataset) -> NDArray:
     """The pixels as they were stored, once it is known what decoding them will take."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax not in uid.UncompressedTransferSyntaxes:
-        content = get_frame(dataset.PixelData, 0, number_of_frames=1)
-        if not _is_as_declared(content, syntax, (dataset.Columns, dataset.Rows)):
-            raise ImageError(Reason.UNREADABLE, "the DICOM's header and its codestream disagree")
-        if syntax == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
-            return gdcm_frame.decode(content, dataset)
+    content = _frame(dataset)
+    if content and syntax == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
+        return gdcm_frame.decode(content, dataset)
     values = pixel_array(dataset, decoding_plugin=_DECODERS[syntax])
     if values.itemsize > 2:
         raise ImageError(Reason.UNSUPPORTED, "DICOM whose codestream has more than 16 bits")
     if values.shape != (dataset.Rows, dataset.Columns):
         raise ImageError(Reason.UNREADABLE, "the DICOM's header and its pixels disagree")
     return values
+
+
+def _frame(dataset: pydicom.FileDataset) -> bytes | None:
+    """The compressed frame, found to be what the header says; None where it is not compressed."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in uid.UncompressedTransferSyntaxes:
+        return None
+    content = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    if not _is_as_declared(content, syntax, (dataset.Columns, dataset.Rows)):
+        raise ImageError(Reason.UNREADABLE, "the DICOM's header and its codestream disagree")
+    return content
 
 
 def _is_as_declared(content: bytes, syntax: UID, declared: tuple[int, int]) -> bool:
