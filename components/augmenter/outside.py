@@ -1,7 +1,7 @@
 """What lies outside the lungs, exchanged between films: so it tells nothing of the diagnosis."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +31,9 @@ class Films:
     @classmethod
     def of(cls, images: np.ndarray) -> "Films":
         """Finds the lungs of uint8[N,S,S]."""
-        parts = [_fields(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        find = _finder(images.shape[1])
+        starts = range(0, len(images), _BATCH)
+        parts = [find(tf.constant(images[start : start + _BATCH])) for start in starts]
         masks, found = (np.concatenate(part) for part in zip(*parts, strict=True))
         return cls(images, masks > 0.5, found)
 
@@ -40,14 +42,16 @@ class Films:
         return Films(self.images[self.found], self.lungs[self.found], self.found[self.found])
 
 
-@tf.function(reduce_retracing=True)
-def _find(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    masks = lung_fields(tf.cast(images, tf.float32))
-    return masks, lungs_found(masks)
+@cache
+def _finder(size: int) -> tf.types.experimental.GenericFunction:
+    """uint8[N,size,size] to lung fields and whether there are two of them, compiled once."""
 
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size], tf.uint8)], autograph=False)
+    def find(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        masks = lung_fields(tf.cast(images, tf.float32))
+        return masks, lungs_found(masks)
 
-def _fields(images: np.ndarray) -> Sequence[np.ndarray]:
-    return [tensor.numpy() for tensor in _find(tf.constant(images))]
+    return find
 
 
 def swap(
