@@ -61,7 +61,8 @@ class Prediction:
         """Why the result deserves no trust, where the model or the file says so."""
         doubts = []
         if not self.judged:
-            doubts.append(UNUSUAL)
+            # Of a model that tells no familiarity, quality says how like its films this one is.
+            doubts.append(UNFAMILIAR if self.familiarity is None else UNUSUAL)
         elif self.familiarity is not None and self.familiarity < LIMIT:
             doubts.append(UNFAMILIAR)
         return "; ".join((*doubts, *self.notes)) or None

@@ -273,7 +273,7 @@ def test_a_hostile_name_reaches_no_terminal(predict, tmp_path):
 
 
 def test_an_unusual_image_is_warned_of(predict, folder, model):
-    model.quality = 0.1
+    model.quality, model.familiarity = 0.1, 0.9
     _, table, _ = predict(folder / "a.jpg")
     _, lines, _ = predict(folder / "a.jpg", "--format", "json")
     assert UNUSUAL in table

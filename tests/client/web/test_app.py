@@ -122,8 +122,13 @@ def test_a_large_film_comes_back_at_a_size_to_show(page, check):
     assert answer["image"]["height"] == 2500
 
 
-def test_an_unusual_image_is_warned_of(page, check, model):
+def test_a_model_without_familiarity_calls_no_film_another_body_part(page, check, model):
     model.quality = 0.1
+    assert check(post(page, jpeg())).json["warning"] == UNFAMILIAR
+
+
+def test_an_unusual_image_is_warned_of(page, check, model):
+    model.quality, model.familiarity = 0.1, 0.9
     answer = check(post(page, jpeg())).json
     assert answer["warning"] == UNUSUAL
     assert answer["quality"] == pytest.approx(0.1)

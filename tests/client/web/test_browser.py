@@ -338,7 +338,7 @@ def test_a_file_over_the_limit_is_not_even_sent(visit, model):
 
 
 def test_an_unusual_image_is_visibly_doubted(visit, model):
-    model.quality = 0.1
+    model.quality, model.familiarity = 0.1, 0.9
     page = visit()
     upload(page, film())
     expect(page.locator("#warning")).to_contain_text(
