@@ -115,7 +115,7 @@ def test_edited_training_reruns_the_trainer_and_what_follows_only(
 ):
     cwd, _ = any_run
     words = ["run", "--data", str(films), *settings(*ANY_MODEL)]
-    with (sources / "pipeline" / "training.py").open("a") as file:
+    with (sources / "components" / "trainer" / "run.py").open("a") as file:
         file.write("# edited\n")
     again = pneumonia(cwd, *words, sources=sources)
     assert again.returncode == DONE, again.stdout + again.stderr
