@@ -69,7 +69,7 @@ class Cluster:
         (manager,) = (
             process
             for process in psutil.Process().children(recursive=True)
-            if WORKER in (process.plain(["cmdline"])["cmdline"] or ())  # None: just ended
+            if WORKER in (process.as_dict(["cmdline"])["cmdline"] or ())  # None: just ended
             and ports & {c.laddr.port for c in process.net_connections() if c.status == "LISTEN"}
         )
         manager.kill()
