@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from components.model.card import RECALIBRATION
+from components.model.card import EXTRA, RECALIBRATION
 
-RECORD: Final = Path("assets.extra", "push.json")  # servers read nothing but warm-up in there
-MANIFEST: Final = Path("assets.extra", "SHA256SUMS")  # for `sha256sum -c` in the version's folder
+RECORD: Final = Path(EXTRA, "push.json")  # servers read nothing but warm-up in there
+MANIFEST: Final = Path(EXTRA, "SHA256SUMS")  # for `sha256sum -c` in the version's folder
 _HIDDEN: Final = ".tmp-"
 _CLONE: Final = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until one is written
 _LARGEST: Final = 2**63 - 1  # of a version number in TensorFlow Serving's API
