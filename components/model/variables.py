@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 import tensorflow as tf
 
+from components.pusher.versions import MANIFEST, RECORD
+
 Tensors = dict[str, np.ndarray | bytes]
 
 _FOLDER: Final = "variables"
@@ -34,12 +36,12 @@ def write(saved_model: Path, tensors: Tensors) -> None:
 
 
 def rewrite(base: Path, values: Mapping[str, float], target: Path) -> None:
-    """Copies a version with other values in some of its float32[] variables, without its record."""
+    """Copies a version without its push's notes, some float32[] variables with other values."""
     tensors = read(base)
     for name, value in values.items():
         tensors[key(name)] = np.array(value, np.float32)
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(base, target, ignore=shutil.ignore_patterns("push.json", *FILES))
+    shutil.copytree(base, target, ignore=shutil.ignore_patterns(RECORD.name, MANIFEST.name, *FILES))
     write(target, tensors)
 
 

@@ -103,8 +103,8 @@ def written(cwd: Path, output: str, split: str) -> list[Path]:
 def records(folder: Path) -> collections.Counter[bytes]:
     """How often each record is there; patients' ids, drawn anew in every run, are left out."""
     found: collections.Counter[bytes] = collections.Counter()
-    names = [str(path) for path in folder.iterdir()]
-    for record in tf.data.TFRecordDataset(names, "GZIP").as_numpy_iterator():
+    files = [str(path) for path in folder.iterdir()]
+    for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
         example = tf.train.Example.FromString(record)
         example.features.feature.pop(names.PATIENT_ID, None)
         found[example.SerializeToString(deterministic=True)] += 1

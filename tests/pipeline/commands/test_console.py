@@ -8,7 +8,7 @@ _RUN = """
 import logging, os, sys
 from pathlib import Path
 from rich.console import Console
-from pipeline.progress import reported
+from pipeline.commands.console import reported
 
 console = Console(stderr=True)
 with reported(console, Path(sys.argv[1])):
