@@ -28,10 +28,10 @@ def normalise(image: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     """
     if config.contrast == "none":
         return image
-    return harmonise(image, view=_CHEST if config.crop_lungs else 1.0)
+    return harmonise(image)
 
 
-def harmonise(image: tf.Tensor, view: float = 1.0) -> tf.Tensor:
+def harmonise(image: tf.Tensor) -> tf.Tensor:
     """Takes away how a film was processed and saved: sharpness first, then exposure.
 
     Vendors enhance different frequencies, and resampling and compression take the finest away. As
@@ -43,13 +43,12 @@ def harmonise(image: tf.Tensor, view: float = 1.0) -> tf.Tensor:
 
     Args:
         image: float32[S,S] in 0..255, S known when the graph is built.
-        view: the image's side as a share of a whole film's, 0.7 to 1.
 
     Returns:
         float32[S,S] in 0..255.
     """
     size = image.shape[0]
-    edge = round((1.0 - _CHEST / view) / 2 * size)
+    edge = round((1.0 - _CHEST) / 2 * size)
 
     def centre(values: tf.Tensor) -> tf.Tensor:
         return values[edge : size - edge, edge : size - edge]
@@ -57,7 +56,7 @@ def harmonise(image: tf.Tensor, view: float = 1.0) -> tf.Tensor:
     coarse = image
     bands = []
     for width in _WIDTHS:
-        coarser = gaussian(image, width / view * size)
+        coarser = gaussian(image, width * size)
         bands.append(coarse - coarser)
         coarse = coarser
     chest = tf.math.reduce_std(centre(image))

@@ -10,20 +10,17 @@ _OVERLAY_SIDE = 1024
 _OVERLAY_OPACITY = 0.7  # of the hottest colour; the film shows through
 
 
-def uncrop_heatmap(heatmap: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+def uncrop_heatmap(heatmap: tf.Tensor, border: float) -> tf.Tensor:
     """Lays heat maps of the prepared image over the whole input squashed to a square.
 
     Args:
         heatmap: float32[N,h,w] in [0,1].
-        boxes: float32[N,4], each film's `crop_box`.
+        border: share of each side that `prepare` cut off.
 
     Returns:
         float32[N,224,224] in [0,1], zero where the crop left something out.
     """
-    rows, columns = (
-        _interpolation(boxes[:, axis], boxes[:, axis + 2], heatmap.shape[axis + 1])
-        for axis in (0, 1)
-    )
+    rows, columns = (_interpolation(border, count) for count in heatmap.shape[1:])
     return tf.linalg.matmul(rows, tf.linalg.matmul(heatmap, columns, transpose_b=True))
 
 
@@ -51,14 +48,14 @@ def overlay(image_bytes: tf.Tensor, heatmap: tf.Tensor) -> tf.Tensor:
     return tf.io.encode_png(to_uint8(film + opacity * (colours - film)))
 
 
-def _interpolation(start: tf.Tensor, end: tf.Tensor, count: int) -> tf.Tensor:
-    """float32[N,224,count]: from `count` places between two ends to the whole, linearly."""
-    centres = (np.arange(HEATMAP_SIZE, dtype=np.float32) + 0.5) / HEATMAP_SIZE
-    share = (centres - start[:, None]) / (end - start)[:, None]
-    place = tf.clip_by_value(share * count - 0.5, 0.0, count - 1.0)
-    weight = tf.nn.relu(1.0 - tf.abs(place[..., None] - np.arange(count, dtype=np.float32)))
-    inside = (share >= 0.0) & (share <= 1.0)
-    return weight * tf.cast(inside, tf.float32)[..., None]
+def _interpolation(border: float, count: int) -> np.ndarray:
+    """float32[224,count]: from `count` places between the borders to the whole, linearly."""
+    centres = (np.arange(HEATMAP_SIZE) + 0.5) / HEATMAP_SIZE
+    share = (centres - border) / (1 - 2 * border)
+    place = np.clip(share * count - 0.5, 0, count - 1)
+    weight = np.maximum(1 - np.abs(place[:, None] - np.arange(count)), 0)
+    inside = (share >= 0) & (share <= 1)
+    return (weight * inside[:, None]).astype(np.float32)
 
 
 def _colour_map() -> tf.Tensor:

@@ -5,7 +5,6 @@ import tensorflow as tf
 from components.image import contrast
 from components.image.blur import gaussian
 from components.image.lung_network import lung_fields
-from components.image.lungs import SIDE, lung_box
 from components.image.settings import ImageConfig
 
 _GREY = 128.0
@@ -37,9 +36,9 @@ def decode_grey(image_bytes: tf.Tensor) -> tf.Tensor:
 def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     """Makes of an encoded X-ray what the network sees, the same in training and serving.
 
-    Decode, grey, crop (see `crop_box`), resize (through `low_pass` pixels where set, so that all
-    films are equally sharp), normalise the contrast, grey what is not lung. Resizing squashes
-    the aspect and is antialiased; contrast and mask follow it because they cost less there.
+    Decode, grey, cut the border off, resize, normalise the contrast, grey what is not lung.
+    Resizing squashes the aspect and is antialiased; contrast and mask follow it because they cost
+    less there.
 
     Args:
         image_bytes: string[], one JPEG or PNG.
@@ -51,10 +50,7 @@ def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: the bytes are not a whole image.
     """
-    grey = decode_grey(image_bytes)
-    image = _crop(grey, crop_box(grey, config))
-    if config.low_pass:
-        image = resize(image, config.low_pass, config.low_pass)
+    image = _without_border(decode_grey(image_bytes), config.crop_border)
     image = resize(image, config.size, config.size)
     image.set_shape([config.size, config.size])
     image = contrast.normalise(image, config)
@@ -64,39 +60,15 @@ def prepare(image_bytes: tf.Tensor, config: ImageConfig) -> tf.Tensor:
     return to_uint8(image)
 
 
-def crop_box(grey: tf.Tensor, config: ImageConfig) -> tf.Tensor:
-    """Which part of a film `prepare` takes.
-
-    With `crop_lungs` the box around the lungs: so the field of view, which is another in each
-    hospital and class, comes to one measure. Else, and where no lungs are found, all but a border
-    of `crop_border`.
-
-    Args:
-        grey: uint8[H,W], see `decode_grey`.
-        config: the options that `prepare` has.
-
-    Returns:
-        float32[4]: top, left, bottom, right as shares of the height and width.
-    """
-    border = config.crop_border
-    inner = tf.constant([border, border, 1.0 - border, 1.0 - border])
-    if not config.crop_lungs:
-        return inner
-    small = resize(grey, SIDE, SIDE)
-    small.set_shape([SIDE, SIDE])
-    lungs = lung_box(contrast.harmonise(small))
-    return tf.where(tf.reduce_all(lungs[2:] - lungs[:2] == 1.0), inner, lungs)
-
-
 def _luma(colour: tf.Tensor) -> tf.Tensor:
     red, green, blue = (tf.cast(plane, tf.float32) for plane in tf.unstack(colour, axis=-1, num=3))
     return to_uint8(_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue)
 
 
-def _crop(image: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+def _without_border(image: tf.Tensor, border: float) -> tf.Tensor:
     shape = tf.shape(image)
-    corners = tf.reshape(box, [2, 2]) * tf.cast(shape, tf.float32)
-    start, end = tf.unstack(tf.cast(tf.round(corners), tf.int32))
+    ends = tf.constant([[border], [1.0 - border]]) * tf.cast(shape, tf.float32)
+    start, end = tf.unstack(tf.cast(tf.round(ends), tf.int32))
     start = tf.minimum(start, shape - 1)  # of the thinnest film one row stays
     return tf.slice(image, start, tf.maximum(end - start, 1))
 

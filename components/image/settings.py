@@ -13,8 +13,6 @@ class ImageConfig:
 
     size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 224
     crop_border: Annotated[float, Field(ge=0, le=0.2)] = 0.0  # share of each side left out
-    crop_lungs: bool = False  # to the box around them; by crop_border where none are found
-    low_pass: Annotated[int, Field(ge=0, le=1024)] = 0  # resample through so many pixels; 0: off
     contrast: Literal["none", "harmonise"] = "none"
     outside: Literal["keep", "grey"] = "keep"  # of the lungs, with a soft edge
 

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from components import names
 from components.examples import SLICE
-from components.image import prepare
 from components.image.frontal import FrontalJudge
 from components.image.heatmap import HEATMAP_SIZE, overlay, uncrop_heatmap
 from components.image.settings import ImageConfig
@@ -131,13 +130,6 @@ class Servable(tf.Module):
         unused = {name: tf.zeros(tf.shape(image_bytes), spec.dtype) for name, spec in specs.items()}
         return transform({**unused, names.IMAGE: image_bytes})[names.IMAGE_PNG]
 
-    def _boxes(self, image_bytes: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(
-            lambda image: prepare.crop_box(prepare.decode_grey(image), self._image),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec([4], tf.float32),
-        )
-
     def _scores(self, margins: tf.Tensor, quality: tf.Tensor, familiarity: tf.Tensor) -> Tensors:
         probability = tf.sigmoid(tf.reduce_mean(margins, axis=[1, 2]))
         return {
@@ -159,9 +151,8 @@ class Servable(tf.Module):
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
         heat = tf.clip_by_value((margins - cut * attention) / self.heat_scale, 0.0, 1.0)
         heat *= scores[names.PROBABILITY][:, None, None]
-        boxes = self._boxes(image_bytes)
-        lungs = uncrop_heatmap(lungs, boxes)
-        heatmap = uncrop_heatmap(heat, boxes)
+        lungs = uncrop_heatmap(lungs, self._image.crop_border)
+        heatmap = uncrop_heatmap(heat, self._image.crop_border)
         if self._network.evidence_from != FILM:
             # A place's weight is its share of lung: what counts of it is that part.
             heatmap *= lungs

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from components.image import contrast, prepare
 from components.image.lung_network import Weights, lung_fields, lungs_found
-from components.image.lungs import lung_mask
 from components.image.settings import ImageConfig
 from pipeline.datasets.synthetic import film
 from pipeline.datasets.synthetic.anatomy import random_anatomy
+from pipeline.lungs.by_hand import lung_mask
 
 SIDE = 160  # pixels of a teacher's film; training cuts SIDE of the network out of it
 FORMS = tuple(ImageConfig(size=SIDE, contrast=method) for method in ("none", "harmonise"))

@@ -19,7 +19,7 @@ from components.settings import plain
 from pipeline.steps import SCHEMA
 
 RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
-CONFIG = ImageConfig(size=64, crop_border=0.05, low_pass=48, contrast="harmonise", outside="grey")
+CONFIG = ImageConfig(size=64, crop_border=0.05, contrast="harmonise", outside="grey")
 
 
 def film(seed: int) -> bytes:

@@ -69,9 +69,9 @@ def test_bytes_that_are_no_whole_image_raise(image_bytes: bytes) -> None:
 def test_any_shape_and_option_gives_the_configured_square(
     shape: tuple[int, int], contrast: str
 ) -> None:
-    options = {"size": 64, "crop_border": 0.2, "low_pass": 48, "contrast": contrast}
-    for level, lungs in itertools.product((0, 255), ({"outside": "grey"}, {"crop_lungs": True})):
-        config = ImageConfig(**options, **lungs)
+    options = {"size": 64, "crop_border": 0.2, "contrast": contrast}
+    for level, outside in itertools.product((0, 255), ("keep", "grey")):
+        config = ImageConfig(**options, outside=outside)
         prepared = prepare(encoded(np.full(shape, level, np.uint8), "PNG"), config)
         assert prepared.dtype == np.uint8
         assert prepared.shape == (64, 64)
@@ -87,40 +87,6 @@ def test_the_crop_leaves_the_border_out() -> None:
     framed = np.full((100, 200), 255, np.uint8)
     framed[10:90, 20:180] = 60
     assert set(prepare(encoded(framed, "PNG"), ImageConfig(size=64, crop_border=0.1)).flat) == {60}
-
-
-def test_cropped_to_the_lungs_a_film_is_the_same_however_wide_it_was_taken() -> None:
-    film = drawn("normal")
-    wide = np.pad(film, ((60, 10), (30, 30)), mode="edge")
-    narrow, same = (
-        imaging.crop_box(tf.constant(each), ImageConfig(crop_lungs=True)).numpy()
-        * [*each.shape, *each.shape]
-        for each in (film, wide)
-    )
-    np.testing.assert_allclose(same - [60, 30, 60, 30], narrow, atol=6)  # of 224 pixels
-    assert 0.3 < np.prod(narrow[2:] - narrow[:2]) / film.size < 0.7
-
-
-def test_without_lungs_only_the_border_is_cropped() -> None:
-    rows, columns = np.mgrid[:64, :64]
-    body = (100 + 100 * np.exp(-(((rows - 32) / 20) ** 2 + ((columns - 32) / 20) ** 2))).astype(
-        np.uint8
-    )
-    border = prepare(encoded(body, "PNG"), ImageConfig(size=64, crop_border=0.1))
-    either = prepare(encoded(body, "PNG"), ImageConfig(size=64, crop_border=0.1, crop_lungs=True))
-    np.testing.assert_array_equal(either, border)
-
-
-def test_the_low_pass_makes_sharp_and_soft_films_alike() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (256, 256), dtype=np.uint8)
-    soft = np.asarray(Image.fromarray(noise).resize((64, 64), Image.Resampling.BILINEAR))
-    films = [encoded(film, "PNG") for film in (noise, soft)]
-
-    def difference(config: ImageConfig) -> float:
-        sharp, blurred = (prepare(film, config).astype(float) for film in films)
-        return float(np.abs(sharp - blurred).mean())
-
-    assert difference(ImageConfig(size=256, low_pass=32)) < difference(ImageConfig(size=256)) / 10
 
 
 def drawn(etiology: str) -> np.ndarray:
@@ -178,21 +144,20 @@ def test_a_harmonised_film_still_shows_what_is_white_in_a_lung() -> None:
 
 def test_a_heat_map_covers_the_whole_image_and_is_zero_where_it_was_cropped() -> None:
     heatmap = tf.ones([2, 7, 7])
-    boxes = tf.constant([[0.0, 0.0, 1.0, 1.0], [0.1, 0.25, 0.5, 0.75]])
-    whole, cropped = uncrop_heatmap(heatmap, boxes).numpy()
+    whole, cropped = (uncrop_heatmap(heatmap, border)[1].numpy() for border in (0.0, 0.125))
     np.testing.assert_array_equal(whole, np.ones((224, 224)))
     expected = np.zeros((224, 224))
-    expected[22:112, 56:168] = 1
-    np.testing.assert_array_equal(cropped, expected)
+    expected[28:196, 28:196] = 1
+    np.testing.assert_allclose(cropped, expected, atol=1e-6)
 
 
 def test_the_heat_lies_where_the_cropped_image_had_it() -> None:
     heatmap = np.zeros((1, 7, 7), np.float32)
     heatmap[0, 5, 1] = 1
-    heat = uncrop_heatmap(tf.constant(heatmap), tf.constant([[0.2, 0.1, 0.8, 0.5]]))
+    heat = uncrop_heatmap(tf.constant(heatmap), 0.2)
     row, column = np.unravel_index(heat[0].numpy().argmax(), (224, 224))
     assert row == pytest.approx(224 * (0.2 + 0.6 * 5.5 / 7), abs=3)
-    assert column == pytest.approx(224 * (0.1 + 0.4 * 1.5 / 7), abs=3)
+    assert column == pytest.approx(224 * (0.2 + 0.6 * 1.5 / 7), abs=3)
 
 
 @pytest.mark.parametrize(
@@ -219,15 +184,12 @@ def test_heat_is_drawn_in_colour_in_its_place_alone() -> None:
 
 
 def test_a_saved_model_prepares_and_draws_as_the_functions_do(tmp_path: Path) -> None:
-    config = ImageConfig(
-        size=64, crop_border=0.1, low_pass=48, contrast="harmonise", outside="grey"
-    )
+    config = ImageConfig(size=64, crop_border=0.1, contrast="harmonise", outside="grey")
 
     class Module(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
         def look(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-            box = imaging.crop_box(imaging.decode_grey(image_bytes), config)
-            heat = uncrop_heatmap(tf.ones([1, 7, 7]), box[None])[0]
+            heat = uncrop_heatmap(tf.ones([1, 7, 7]), config.crop_border)[0]
             return {
                 "prepared": imaging.prepare(image_bytes, config),
                 "overlay": overlay(image_bytes, heat),

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,7 @@ import pytest
 import tensorflow as tf
 
 from components import names
-from components.image import prepare
-from components.image.settings import ImageConfig
-from components.model import imagenet, signatures
-from components.model import network as model
-from components.model.familiarity import Familiarity
-from components.model.operating_point import OperatingPoint
+from components.model import signatures
 from pipeline.datasets.synthetic.anatomy import random_anatomy
 from pipeline.datasets.synthetic.film import render
 from tests.components import trainer_harness as harness
@@ -137,30 +131,6 @@ def test_the_heat_lies_on_the_sick_films_patch(trained: Trained) -> None:
         assert (maps[names.HEATMAP].max(axis=(1, 2)) <= maps[names.PROBABILITY]).all()
     assert sick[names.LABEL].mean() > 0.9
     assert heat.mean() > 3 * healthy[names.HEATMAP].mean()
-
-
-def test_a_film_cropped_to_its_lungs_has_heat_there_alone(tmp_path: Path) -> None:
-    image = ImageConfig(size=harness.SIZE, crop_lungs=True)
-    config = replace(harness.MODEL, evidence="film")
-    start = imagenet.load("random", width=harness.MODEL.width, seed=1)
-    network = model.build(image.size, config, start, seed=1)
-    channels = network.trunk.output.shape[-1] - 1
-    servable = signatures.Servable(
-        network,
-        OperatingPoint(1e-6, 5.0, 0.5, 1.0, 1.0, 1.0),  # certain of pneumonia, everywhere
-        Familiarity(np.zeros(channels, np.float32), np.eye(channels, dtype=np.float32), 0.0, 1.0),
-        harness.write_transform(tmp_path, image) + "/transform_fn",
-        image,
-    )
-    draw = np.random.default_rng(7)
-    film = tf.io.encode_png(render(random_anatomy(draw), [], draw).pixels[..., None])
-    heat = servable.cam(tf.stack([film]))[names.HEATMAP][0].numpy()
-    box = prepare.crop_box(prepare.decode_grey(film), image).numpy()
-    top, left, bottom, right = np.round(box * 224).astype(int)
-    inside = heat[top:bottom, left:right]
-    assert 0.2 < inside.size / heat.size < 0.8
-    assert inside.min() > 0.9
-    assert heat.sum() == pytest.approx(inside.sum(), rel=0.02)
 
 
 def test_the_lungs_lie_where_they_are_on_the_whole_film(trained: Trained) -> None:

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from components.image import prepare
-from components.image.lungs import lung_box, lung_mask
 from components.image.settings import ImageConfig
+from pipeline.lungs.by_hand import lung_mask
 
 SIZE = 128
 Y, X = np.mgrid[:SIZE, :SIZE] / SIZE
@@ -62,16 +62,6 @@ def test_a_whitened_lung_part_stays_inside_the_mask() -> None:
 )
 def test_without_two_lungs_the_whole_image_stays(image: np.ndarray) -> None:
     np.testing.assert_array_equal(mask(image), np.ones((SIZE, SIZE)))
-
-
-def test_the_box_holds_both_lungs_and_little_else() -> None:
-    rows, columns = np.nonzero(RIGHT | LEFT)
-    ends = np.array([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]) / SIZE
-    np.testing.assert_allclose(lung_box(tf.constant(film(RIGHT, LEFT))), ends, atol=0.05)
-
-
-def test_the_box_of_no_lungs_is_the_whole_image() -> None:
-    np.testing.assert_array_equal(lung_box(tf.constant(film(RIGHT))), [0, 0, 1, 1])
 
 
 def test_exposure_does_not_move_the_mask() -> None:

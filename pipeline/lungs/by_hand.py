@@ -1,4 +1,4 @@
-"""Lung fields found by plain TensorFlow operations, as a soft mask.
+"""Lung fields found by plain TensorFlow operations: a second opinion on the network's.
 
 Lungs are the two large regions, left and right of the spine, that are darker than what surrounds
 them. Pneumonia whitens a lung, so the dark regions alone would leave out the very thing to be
@@ -39,22 +39,6 @@ def lung_mask(image: tf.Tensor) -> tf.Tensor:
     """
     mask = _small_mask(image)
     return tf.clip_by_value(tf.image.resize(mask[..., None], image.shape)[..., 0], 0.0, 1.0)
-
-
-def lung_box(image: tf.Tensor) -> tf.Tensor:
-    """The smallest upright box around both lung fields.
-
-    Args:
-        image: as of `lung_mask`.
-
-    Returns:
-        float32[4]: top, left, bottom, right as shares of the height and width; [0, 0, 1, 1] where
-        no two lungs are found.
-    """
-    inside = _small_mask(image) > 0.5
-    sides = [tf.where(tf.reduce_any(inside, axis))[:, 0] for axis in (1, 0)]
-    ends = tf.stack([side[0] for side in sides] + [side[-1] + 1 for side in sides])
-    return tf.cast(ends, tf.float32) / SIDE
 
 
 def _small_mask(image: tf.Tensor) -> tf.Tensor:
