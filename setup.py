@@ -91,7 +91,6 @@ setup(
         "components.reporter": ["templates/*"],
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
         "pipeline": ["schema.pbtxt"],
-        "pipeline.beam.flink": ["flink-conf.yaml", "loopback.btm", "pom.xml"],
         "pipeline.datasets": ["check.html"],
     },
     install_requires=CLIENT,

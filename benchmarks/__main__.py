@@ -25,10 +25,7 @@ OF_A_MODEL = {  # of the run runs/kermany, which `make pretrained` leaves
     "shortcuts": "What the trained model looks at, on films it never saw",
     "quality": "Which pictures the trained model's `quality` warns of",
 }
-ON_FLINK = {  # needs Java and Maven
-    "scaling.flink": "What the workers and Flink take as the films grow in number",
-}
-TITLES = BENCHMARKS | OF_A_MODEL | ON_FLINK
+TITLES = BENCHMARKS | OF_A_MODEL
 TITLE = "# Measurements\n\nOnly ratios within one run compare; the machines are shared.\n"
 
 

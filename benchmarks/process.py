@@ -13,14 +13,12 @@ class Observed:
     """Runs a command and reads its standard output line by line.
 
     `peak` is the largest sum so far of the resident memory, in MB, of the process and all that it
-    started; `stage`, set by whoever reads the lines, says under which name to keep it. `largest`
-    has by stage and kind of process the most that one process of that kind took.
+    started; `stage`, set by whoever reads the lines, says under which name to keep it.
     """
 
     def __init__(self, command: list[str], folder: Path, log: Path | None = None) -> None:
         self.stage = ""
         self.peaks: dict[str, float] = {}
-        self.largest: dict[tuple[str, str], float] = {}
         self._began = time.perf_counter()
         with (log or folder / "stderr.log").open("ab") as errors:
             self._process = subprocess.Popen(
@@ -69,22 +67,8 @@ class Observed:
             try:
                 root = psutil.Process(self._process.pid)
                 family = [root, *root.children(recursive=True)]
-                resident = [(_kind(process), process.memory_info().rss / 1e6) for process in family]
+                total = sum(process.memory_info().rss for process in family) / 1e6
             except psutil.NoSuchProcess:
                 continue
-            self._keep(resident)
-
-    def _keep(self, resident: list[tuple[str, float]]) -> None:
-        stage, total = self.stage, sum(megabytes for _, megabytes in resident)
-        self.peaks[stage] = max(self.peaks.get(stage, 0.0), total)
-        for kind, megabytes in resident:
-            self.largest[stage, kind] = max(self.largest.get((stage, kind), 0.0), megabytes)
-
-
-def _kind(process: psutil.Process) -> str:
-    """Its program's name; `worker` for one of Beam's, which its pool forked from a process."""
-    command = process.cmdline()
-    if any("multiprocessing.forkserver" in word for word in command):
-        parent = process.parent()
-        return "worker" if parent and parent.cmdline() == command else "forkserver"
-    return process.name()
+            stage = self.stage
+            self.peaks[stage] = max(self.peaks.get(stage, 0.0), total)

@@ -23,15 +23,11 @@ _DONE = re.compile(r"✓ (\w+) ([\d.]+) s")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: in all, by step in seconds, and the peak MB of all processes by step.
-
-    `largest`: the peak MB of the largest process by step and kind, see Observed.
-    """
+    """What a run took: in all, by step in seconds, and the peak MB of all processes by step."""
 
     total: float
     seconds: dict[str, float] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)
-    largest: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def run(
@@ -63,7 +59,7 @@ def run(
             seconds[done[1]] = float(done[2])
             observed.stage = ""
             if done[1] == until:
-                cost = Cost(observed.seconds, seconds, observed.peaks, observed.largest)
+                cost = Cost(observed.seconds, seconds, observed.peaks)
                 observed.kill()
                 return cost
         elif _BEGUN.fullmatch(line):
@@ -72,7 +68,7 @@ def run(
     if code := observed.wait():
         said = (folder / "stderr.log").read_text(encoding="utf-8").strip()
         raise SystemExit(f"the run in {folder} failed, exit code {code}: {said[-600:]}")
-    return Cost(total, seconds, observed.peaks, observed.largest)
+    return Cost(total, seconds, observed.peaks)
 
 
 def artifact(folder: Path, step: str, output: str) -> Path:

@@ -44,10 +44,10 @@ class PushConfig:
 class BeamConfig:
     """Where Beam runs."""
 
-    # direct: on this machine; portable: a job server of the site's; flink: the test bed; or one of
-    # Beam's own runners by its name (see docs/scaling.md)
-    runner: Annotated[str, Field(pattern=r"^(direct|portable|flink|[A-Z]\w*Runner)$")] = "direct"
-    workers: Count = 1  # processes, or Flink's parallelism
+    # direct: on this machine; portable: a job server of the site's; or one of Beam's own runners by
+    # its name (see docs/scaling.md)
+    runner: Annotated[str, Field(pattern=r"^(direct|portable|[A-Z]\w*Runner)$")] = "direct"
+    workers: Count = 1  # processes
     job_endpoint: Endpoint | None = None  # portable: the job server
     artifact_endpoint: Endpoint | None = None  # None: the one that the job server names
     worker_pool: Endpoint | None = None  # as its machines reach their pool, or ...

@@ -1,7 +1,5 @@
 """Runs the pipeline on this machine: LocalDagRunner, with ML Metadata on SQLite."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,6 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components.ingest.listing import fingerprint
 from components.pusher import promotion, versions
-from pipeline.beam.flink import engine
 from pipeline.config import Config, dump
 from pipeline.pipeline import create_pipeline, create_recalibration
 from pipeline.resolvers import last_run_resolver, served_model_resolver
@@ -31,16 +28,16 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
     Raises:
         IngestError: `data_root` is missing or holds no X-rays of known class.
     """
-    with _prepared(config, folder):
-        LocalDagRunner().run(
-            create_pipeline(
-                config,
-                **_places(data_root, folder),
-                cache_dir=str(folder.cache.resolve()),
-                baseline=served_model_resolver(folder.serving.resolve()),
-                last_run=last_run_resolver,
-            )
+    _prepare(config, folder)
+    LocalDagRunner().run(
+        create_pipeline(
+            config,
+            **_places(data_root, folder),
+            cache_dir=str(folder.cache.resolve()),
+            baseline=served_model_resolver(folder.serving.resolve()),
+            last_run=last_run_resolver,
         )
+    )
     promotion.repair(folder.serving)  # a cached push looks at no file
 
 
@@ -56,24 +53,21 @@ def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) 
     Raises:
         IngestError: `data_root` is missing or holds no X-rays of known class.
     """
-    with _prepared(config, folder):
-        LocalDagRunner().run(
-            create_recalibration(
-                config,
-                base=base.resolve(),
-                base_sha256=versions.digest(base),
-                **_places(data_root, folder),
-            )
+    _prepare(config, folder)
+    LocalDagRunner().run(
+        create_recalibration(
+            config,
+            base=base.resolve(),
+            base_sha256=versions.digest(base),
+            **_places(data_root, folder),
         )
+    )
 
 
-@contextmanager
-def _prepared(config: Config, folder: RunFolder) -> Iterator[None]:
+def _prepare(config: Config, folder: RunFolder) -> None:
     folder.config.write_text(dump(config), encoding="utf-8")
     if folder.metadata.exists():
         lineage.abandon_unfinished(folder.metadata, folder.artifacts)
-    with engine.running(config.beam, folder.log):
-        yield
 
 
 def _places(data_root: Path, folder: RunFolder) -> dict[str, Any]:

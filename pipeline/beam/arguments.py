@@ -4,7 +4,7 @@ from pipeline.config import BeamConfig
 
 # Named by its path: the name "DirectRunner" tries Prism first and downloads its binary.
 _DIRECT = "pipeline.beam.direct_runner.DirectRunner"
-_FLINK = "pipeline.beam.flink.runner.FlinkRunner"
+_PORTABLE = "pipeline.beam.portable_runner.PortableRunner"
 
 
 def beam_args(config: BeamConfig) -> list[str]:
@@ -15,19 +15,6 @@ def beam_args(config: BeamConfig) -> list[str]:
 
 
 def _runner(config: BeamConfig) -> list[str]:
-    if config.runner == "flink":
-        return [
-            f"--runner={_FLINK}",
-            f"--parallelism={config.workers}",
-            f"--sdk_worker_parallelism={config.workers}",
-            # Through files between stages: then memory does not depend on how many run at once, and
-            # what a lost worker had finished is not repeated.
-            "--execution_mode_for_batch=BATCH_FORCED",
-            # Otherwise a worker ends with its stage, and the job's next stage waits for a new one.
-            # After a loss Flink waits longer than that, see flink-conf.yaml.
-            "--environment_cache_millis=5000",
-            "--beam_plugin=tfx",
-        ]
     if config.runner == "portable":
         return _portable(config)
     if config.runner != "direct":
@@ -49,7 +36,7 @@ def _portable(config: BeamConfig) -> list[str]:
         else ["--environment_type=DOCKER"]
     )
     return [
-        "--runner=PortableRunner",
+        f"--runner={_PORTABLE}",
         f"--job_endpoint={config.job_endpoint}",
         *([f"--artifact_endpoint={artifacts}"] if artifacts else []),
         *workers,

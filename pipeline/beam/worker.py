@@ -10,18 +10,6 @@ import logging
 import grpc
 from apache_beam.runners.worker import sdk_worker
 
-# What the steps' functions need. tfx is first of all: TFDV 1.16.1 imports only after it.
-PRELOADED = (
-    "tfx",
-    "tfx.components.statistics_gen.executor",
-    "tfx.components.transform.executor",
-    "tfx.components.evaluator.executor",
-    "components.ingest.component",
-    "components.augmenter.component",
-    "components.transform",
-    "components.evaluator.config",
-)
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Works for the runner at `--control_endpoint` until the runner hangs up.
@@ -33,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--id", required=True)
     parser.add_argument("--control_endpoint", required=True)
     options, _ = parser.parse_known_args(arguments)
-    importlib.import_module(PRELOADED[0])
+    importlib.import_module("tfx")  # first of all: TFDV 1.16.1 imports only after it
     work(options.control_endpoint, options.id)
     return 0
 

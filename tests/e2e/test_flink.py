@@ -6,28 +6,41 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
 import tensorflow as tf
+import yaml
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from components import names
 from tests.e2e.conftest import ANY_MODEL, DONE, ROOT, Ended, Run, settings
+from tests.flink import job_server
 
 pytestmark = pytest.mark.distributed
 
 INTERRUPTED = 130
 # Who starts tests in the background of a shell script has them ignore Ctrl-C.
 LISTENING = ("env", "--default-signal=INT")
-FLINK = ("beam.runner=flink", "beam.workers=2")
-WORDS = settings(*ANY_MODEL, *FLINK)
 
 
 @pytest.fixture(scope="module")
-def on_flink(tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run) -> Ended:
+def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The settings of a run on the job server, which is running."""
+    with job_server.running(tmp_path_factory.mktemp("flink") / "log") as fields:
+        on_flink = [f"beam.{name}={yaml.safe_dump(value)}" for name, value in fields.items()]
+        yield settings(*ANY_MODEL, *on_flink)
+
+
+@pytest.fixture(scope="module")
+def on_flink(
+    tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run, words: list[str]
+) -> Ended:
     cwd = tmp_path_factory.mktemp("on-flink")
-    return cwd, pneumonia(cwd, "run", "--data", str(films), *WORDS)
+    return cwd, pneumonia(cwd, "run", "--data", str(films), *words)
 
 
 def test_a_run_on_flink_ends_blessed_and_leaves_no_process(on_flink: Ended) -> None:
@@ -55,31 +68,45 @@ def test_the_records_equal_the_direct_runners(
         assert records(there)
 
 
-def test_an_identical_second_run_is_all_cache(on_flink: Ended, films: Path, pneumonia: Run) -> None:
+def test_an_identical_second_run_is_all_cache(
+    on_flink: Ended, films: Path, pneumonia: Run, words: list[str]
+) -> None:
     cwd, _ = on_flink
-    again = pneumonia(cwd, "run", "--data", str(films), *WORDS)
+    again = pneumonia(cwd, "run", "--data", str(films), *words)
     assert again.returncode == DONE, again.stdout + again.stderr
     steps = [line for line in again.stdout.splitlines() if "✓" in line]
     assert len(steps) >= 10
     assert not [line for line in steps if "cached" not in line and "Resolver" not in line]
 
 
-def test_an_interrupted_run_leaves_no_process(tmp_path: Path, films: Path) -> None:
-    run = subprocess.Popen(
-        [*LISTENING, sys.executable, "-m", "cli", "run", "--data", str(films), *WORDS],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not any(process.name() == "java" for process in running_in(tmp_path)):
-        assert run.poll() is None
-        time.sleep(0.2)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
-    assert run.returncode == INTERRUPTED, said
-    assert not running_in(tmp_path)
+def test_an_interrupted_run_cancels_its_job(tmp_path: Path, films: Path, words: list[str]) -> None:
+    (endpoint,) = (word.partition("=")[2] for word in words if "job_endpoint" in word)
+    with grpc.insecure_channel(endpoint.strip()) as channel:
+        jobs = beam_job_api_pb2_grpc.JobServiceStub(channel)
+
+        def states() -> list[int]:
+            return [job.state for job in jobs.GetJobs(beam_job_api_pb2.GetJobsRequest()).job_info]
+
+        before = len(states())
+        run = subprocess.Popen(
+            [*LISTENING, sys.executable, "-m", "cli", "run", "--data", str(films), *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while beam_job_api_pb2.JobState.RUNNING not in states()[before:]:
+            assert run.poll() is None
+            time.sleep(0.2)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=60)
+        assert run.returncode == INTERRUPTED, said
+        assert not running_in(tmp_path)
+        going = (beam_job_api_pb2.JobState.RUNNING, beam_job_api_pb2.JobState.CANCELLING)
+        while set(states()[before:]) & set(going):
+            time.sleep(0.2)
+        assert beam_job_api_pb2.JobState.CANCELLED in states()[before:]
 
 
 def running_in(folder: Path) -> list[psutil.Process]:

@@ -47,6 +47,7 @@ def test_the_runs_name_is_taken_as_it_is(name):
         ("model.first_trainable=block6_conv1", ["model.first_trainable", "block6_conv1", "head"]),
         ("model.width=0.5", ["model.width", "model.weights=random"]),
         ("beam.runner=portable", ["beam", "job_endpoint"]),
+        ("beam.runner=flnk", ["beam.runner"]),
         ("beam.job_endpoint=somewhere", ["beam.job_endpoint", "somewhere"]),
         ("beam.worker_image=pneumonia:1", ["beam", "runner portable"]),
         ("nothing", ["section.field=value"]),

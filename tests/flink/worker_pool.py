@@ -1,4 +1,4 @@
-"""Starts Beam's workers on this machine: `python -m pipeline.beam.flink.worker_pool --port N`.
+"""Starts Beam's workers on this machine: `python -m tests.flink.worker_pool --port N`.
 
 Flink asks for new workers with every job and some stages. Beam's own pool starts a new Python for
 each, which imports TensorFlow and TFX for ten seconds and more; this one forks them from a server
@@ -23,8 +23,19 @@ from apache_beam.portability.api import beam_fn_api_pb2 as fn_api
 from apache_beam.portability.api import beam_fn_api_pb2_grpc as fn_api_grpc
 
 from pipeline.beam import worker
-from pipeline.beam.flink.service import LOOPBACK
+from tests.flink.processes import LOOPBACK
 
+# What the steps' functions need. tfx is first of all: TFDV 1.16.1 imports only after it.
+_PRELOADED = (
+    "tfx",
+    "tfx.components.statistics_gen.executor",
+    "tfx.components.transform.executor",
+    "tfx.components.evaluator.executor",
+    "components.ingest.component",
+    "components.augmenter.component",
+    "components.transform",
+    "components.evaluator.config",
+)
 _SECONDS_TO_STOP = 5
 _SECONDS_TO_ANSWER = 2
 
@@ -34,7 +45,7 @@ class Pool(fn_api_grpc.BeamFnExternalWorkerPoolServicer):
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(worker.PRELOADED))
+        self._context.set_forkserver_preload(list(_PRELOADED))
         multiprocessing.forkserver.ensure_running()
         self._lock = threading.Lock()  # multiprocessing's bookkeeping knows no threads
         self._workers: dict[str, list[_Worker]] = collections.defaultdict(list)
@@ -114,6 +125,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     # What is forked must find its function by its module's name, not under __main__.
-    from pipeline.beam.flink import worker_pool
+    from tests.flink import worker_pool
 
     sys.exit(worker_pool.main())

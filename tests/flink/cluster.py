@@ -4,13 +4,12 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 
-from pipeline.beam.flink import engine, jars
-from pipeline.beam.flink.service import LOOPBACK, Service, free_port
+from tests.flink.processes import LOOPBACK, free_port, java, started
 
 MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 WORKER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -37,7 +36,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._services: list[Service] = []
+        self._started = ExitStack()
         self._rpc, rest = free_port(), free_port()
         self.master = f"{LOOPBACK}:{rest}"
         (folder / "flink-conf.yaml").write_text(
@@ -59,8 +58,6 @@ class Cluster:
         deadline = time.monotonic() + 120
         while self._registered() < task_managers:
             assert time.monotonic() < deadline, f"no cluster; see {self._folder}"
-            for service in self._services:
-                service.check()
             time.sleep(0.5)
 
     def kill_task_manager_of(self, worker: int) -> None:
@@ -75,13 +72,11 @@ class Cluster:
         manager.kill()
 
     def stop(self) -> None:
-        while self._services:
-            self._services.pop().stop()
+        self._started.close()
 
-    def _java(self, name: str, main: str, *arguments: str) -> None:
-        command = engine.java_command(jars.class_path(), heap="384m")
-        command += [main, "--configDir", str(self._folder), *arguments]
-        self._services.append(Service(name, command, self._folder / f"{name}.log"))
+    def _java(self, name: str, main: str) -> None:
+        command = java(main, "--configDir", str(self._folder), heap="384m")
+        self._started.enter_context(started(command, self._folder / f"{name}.log"))
 
     def _registered(self) -> int:
         try:

@@ -13,11 +13,10 @@ from components import names
 from components.augmenter import parts
 from components.ingest import passes, work_lists
 from pipeline.beam.arguments import beam_args
-from pipeline.beam.flink import engine
 from pipeline.config import BeamConfig
 from tests.components.augmenter import test_component as augmenting
 from tests.components.ingest import xray_sets
-from tests.pipeline.beam.flink import cluster, halting
+from tests.flink import cluster, halting, job_server
 
 pytestmark = pytest.mark.distributed
 
@@ -31,10 +30,9 @@ def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]
 @pytest.fixture(scope="module")
 def args(flink: cluster.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """Beam's arguments for the cluster; the job server and the workers are running."""
-    master = (f"--flink_master={flink.master}", "--sdk_worker_parallelism=1")
-    config = BeamConfig(runner="flink", workers=2, args=master)
-    with engine.running(config, tmp_path_factory.mktemp("engine") / "log"):
-        yield beam_args(config)
+    log = tmp_path_factory.mktemp("job-server") / "log"
+    with job_server.running(log, master=flink.master, of_each=1) as fields:
+        yield beam_args(BeamConfig(**fields))
 
 
 def test_a_killed_worker_loses_and_doubles_no_record(

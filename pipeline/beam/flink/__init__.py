@@ -1,1 +1,0 @@
-"""Apache Flink under beam.runner=flink: its jars, the job server, the pool of Beam's workers."""
