@@ -65,8 +65,8 @@ class Cluster:
         ports = {c.raddr.port for c in psutil.Process(worker).net_connections() if c.raddr}
         (manager,) = (
             process
-            for process in psutil.Process().children(recursive=True)
-            if WORKER in (process.as_dict(["cmdline"])["cmdline"] or ())  # None: just ended
+            for process in psutil.process_iter(["cmdline"])  # passes over what has just ended
+            if WORKER in (process.info["cmdline"] or ())
             and ports & {c.laddr.port for c in process.net_connections() if c.status == "LISTEN"}
         )
         manager.kill()

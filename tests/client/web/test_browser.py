@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
@@ -64,6 +65,13 @@ def running(port):
 def site(port):
     with running(port) as address:
         yield address
+
+
+@pytest.fixture
+def lungs(model):
+    """The model marks the picture's left half, but for a margin, as lung."""
+    model.lungs = np.zeros((224, 224), np.float32)
+    model.lungs[30:190, 30:112] = 1
 
 
 @pytest.fixture
@@ -196,6 +204,27 @@ def test_a_dicom_is_shown_though_the_browser_cannot_read_it(visit):
     expect(page.locator("[data-fact=image]")).to_contain_text("DICOM")
     expect(page.locator("[data-pane=film] canvas")).to_have_js_property("width", 60)
     assert pixel(page, "canvas.film", 0.99, 0.5)[0] > pixel(page, "canvas.film", 0.01, 0.5)[0] + 150
+
+
+@pytest.mark.usefixtures("lungs")
+def test_the_lungs_are_outlined_at_a_click_and_at_a_key(visit):
+    page = visit()
+    upload(page, film())
+    button = page.get_by_role("button", name="Lungs", exact=True)
+    expect(page.locator("canvas.lungs")).to_be_hidden()
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert pixel(page, "canvas.lungs", 0.5, 0.5)[3] > 250  # the border of both halves
+    assert pixel(page, "canvas.lungs", 0.3, 0.5)[3] == 0
+    page.locator("#stage").press("l")
+    expect(page.locator("canvas.lungs")).to_be_hidden()
+
+
+def test_without_lungs_in_the_answer_there_is_nothing_to_outline(visit):
+    page = visit()
+    upload(page, film())
+    expect(page.locator("#decision-text")).not_to_be_empty()
+    expect(page.locator("#outline")).to_be_disabled()
 
 
 def test_the_heat_lies_where_the_model_put_it_and_fades_with_the_slider(visit):

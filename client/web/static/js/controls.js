@@ -7,12 +7,14 @@ export function connect(viewer, visit) {
   const views = [...document.querySelectorAll("input[name=view]")];
   const sliders = { opacity: byId("opacity"), level: byId("level"), width: byId("width") };
   const keys = byId("keys");
+  const outline = () => viewer.outline(!viewer.outlined);
   const invert = () => viewer.setWindow({ inverted: !viewer.window.inverted });
 
   views.forEach((input) => input.addEventListener("change", () => viewer.setView(input.value)));
   byId("zoom-in").addEventListener("click", () => viewer.zoomIn());
   byId("zoom-out").addEventListener("click", () => viewer.zoomOut());
   byId("fit").addEventListener("click", () => viewer.fit());
+  byId("outline").addEventListener("click", outline);
   byId("invert").addEventListener("click", invert);
   byId("reset").addEventListener("click", () => viewer.resetWindow());
   byId("help").addEventListener("click", () => keys.showModal());
@@ -31,6 +33,7 @@ export function connect(viewer, visit) {
     h: () => viewer.setView("heat"),
     s: () => viewer.setView("both"),
     x: () => viewer.setView("film"),
+    l: outline,
     i: invert,
     r: () => viewer.resetWindow(),
     n: () => visit.step(1),
@@ -52,6 +55,8 @@ export function connect(viewer, visit) {
     const { level, width, inverted } = viewer.window;
     views.forEach((input) => (input.checked = input.value === viewer.view));
     byId("zoom").value = `${viewer.percent} %`;
+    byId("outline").setAttribute("aria-pressed", viewer.outlined);
+    byId("outline").disabled = !viewer.hasLungs;
     byId("invert").setAttribute("aria-pressed", inverted);
     const values = { opacity: Math.round(viewer.opacity * 100), level, width };
     for (const [name, slider] of Object.entries(sliders)) {

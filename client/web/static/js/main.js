@@ -19,7 +19,7 @@ function show(film) {
   byId("welcome").hidden = true;
   byId("viewer").hidden = false;
   if (shown.film !== film || shown.picture !== film.picture || shown.heat !== film.heat) {
-    viewer.show(film.picture ?? null, film.heat ?? null);
+    viewer.show(film.picture ?? null, film.heat ?? null, film.lungs ?? null);
     shown = { film, picture: film.picture, heat: film.heat };
   }
   byId("working").hidden = film.state !== "working" && film.state !== "waiting";

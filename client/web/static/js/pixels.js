@@ -59,6 +59,29 @@ export function drawHeat(canvas, heat) {
   context.putImageData(image, 0, 0);
 }
 
+/** Draws the outline of a mask, where it rises through a half, finely enough to be enlarged. */
+export function drawOutline(canvas, mask) {
+  const side = 1024;
+  canvas.width = canvas.height = side;
+  const small = new OffscreenCanvas(1, 1);
+  drawFilm(small, mask, { level: 127.5, width: 255, inverted: false });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(small, 0, 0, side, side);
+  const image = context.getImageData(0, 0, side, side);
+  const inside = (x, y) => image.data[4 * (y * side + x)] > 127;
+  const edges = new Path2D();
+  for (let y = 1; y < side; y++) {
+    for (let x = 1; x < side; x++) {
+      const here = inside(x, y);
+      if (here !== inside(x - 1, y) || here !== inside(x, y - 1)) edges.rect(x - 1.5, y - 1.5, 3, 3);
+    }
+  }
+  context.clearRect(0, 0, side, side);
+  context.fillStyle = "#5cc8ff";
+  context.fill(edges);
+}
+
 /** A CSS gradient of the heat's colours over black, hottest first. */
 export function colourBar() {
   const stops = PLASMA.map((colour, i) => {

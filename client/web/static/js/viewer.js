@@ -1,6 +1,6 @@
 // The X-ray on its stage: zoom, move, window, and the heat over it. Both panes move together.
 
-import { colourBar, drawFilm, drawHeat } from "./pixels.js";
+import { colourBar, drawFilm, drawHeat, drawOutline } from "./pixels.js";
 
 const ZOOM_STEP = 1.25;
 const LARGEST = 16;
@@ -16,6 +16,7 @@ export class Viewer extends EventTarget {
   window = { ...NEUTRAL };
   opacity = 0.7;
   view = "heat";
+  outlined = false;
 
   constructor(stage) {
     super();
@@ -23,14 +24,15 @@ export class Viewer extends EventTarget {
     this.sheets = [...stage.querySelectorAll(".sheet")];
     this.films = [...stage.querySelectorAll("canvas.film")];
     this.heat = stage.querySelector("canvas.heat");
+    this.lungs = stage.querySelector("canvas.lungs");
     stage.querySelector(".bar i").style.backgroundImage = colourBar();
     stage.dataset.view = this.view;
     new ResizeObserver(() => (this.#fitted ? this.fit() : this.#place())).observe(stage);
     this.#listen();
   }
 
-  /** Shows a picture, and the heat over it where there is one; null clears the stage. */
-  show(picture, heat) {
+  /** Shows a picture, with heat and lungs over it where there are any; null clears the stage. */
+  show(picture, heat, lungs) {
     this.#picture = picture;
     this.stage.toggleAttribute("data-blank", !heat);
     for (const sheet of this.sheets) {
@@ -40,6 +42,9 @@ export class Viewer extends EventTarget {
     }
     this.heat.hidden = !heat;
     if (heat) drawHeat(this.heat, heat);
+    this.hasLungs = Boolean(lungs);
+    if (lungs) drawOutline(this.lungs, lungs);
+    this.outline(this.outlined);
     this.setWindow(NEUTRAL);
     this.fit();
   }
@@ -49,6 +54,13 @@ export class Viewer extends EventTarget {
     this.stage.dataset.view = view;
     this.#changed();
     if (this.#fitted) this.fit();
+  }
+
+  /** Draws the lung fields that the model looked at, or does not. */
+  outline(outlined) {
+    this.outlined = outlined;
+    this.lungs.hidden = !(outlined && this.hasLungs);
+    this.#changed();
   }
 
   setOpacity(opacity) {

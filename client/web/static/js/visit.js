@@ -134,6 +134,7 @@ export class Visit extends EventTarget {
         film.picture = await decode(blobOf(answer.display_png));
         drawThumbnail(film.row.querySelector("canvas"), film.picture);
       }
+      film.lungs = answer.lungs_png && (await decode(blobOf(answer.lungs_png)));
       film.heat = await decode(blobOf(answer.heatmap_png));
       this.#set(film, { answer, ...verdict(answer) });
     } catch (error) {
