@@ -1,6 +1,7 @@
 """Whole runs on the Flink inside the job server, beside the direct runner's."""
 
 import collections
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,6 @@ import grpc
 import psutil
 import pytest
 import tensorflow as tf
-import yaml
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from components import names
@@ -28,11 +28,16 @@ LISTENING = ("env", "--default-signal=INT")
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """The settings of a run on the job server, which is running."""
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
+    """The fields of `beam` for the job server, which is running."""
     with job_server.running(tmp_path_factory.mktemp("flink") / "log") as fields:
-        on_flink = [f"beam.{name}={yaml.safe_dump(value)}" for name, value in fields.items()]
-        yield settings(*ANY_MODEL, *on_flink)
+        yield fields
+
+
+@pytest.fixture(scope="module")
+def words(there: dict[str, object]) -> list[str]:
+    """The settings of a run on it."""
+    return settings(*ANY_MODEL, *(f"beam.{name}={json.dumps(v)}" for name, v in there.items()))
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +84,10 @@ def test_an_identical_second_run_is_all_cache(
     assert not [line for line in steps if "cached" not in line and "Resolver" not in line]
 
 
-def test_an_interrupted_run_cancels_its_job(tmp_path: Path, films: Path, words: list[str]) -> None:
-    (endpoint,) = (word.partition("=")[2] for word in words if "job_endpoint" in word)
-    with grpc.insecure_channel(endpoint.strip()) as channel:
+def test_an_interrupted_run_cancels_its_job(
+    tmp_path: Path, films: Path, there: dict[str, object], words: list[str]
+) -> None:
+    with grpc.insecure_channel(str(there["job_endpoint"])) as channel:
         jobs = beam_job_api_pb2_grpc.JobServiceStub(channel)
 
         def states() -> list[int]:
