@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from client.exit_codes import DONE, FAILED, USAGE
-from pipeline.commands.console import complain
+from pipeline.commands.console import add_settings, complain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check.add_argument("dir", type=Path, help="the set's folder")
     check.add_argument("--html", type=Path, help="the page (default: runs/data-check/NAME.html)")
-    check.add_argument("--patient-pattern", help="regular expression on names; group 1: patient")
+    check.add_argument("--patient-pattern", help="regular expression on paths; group 1: patient")
+    check.add_argument("--config", type=Path, help="YAML file, whose section data is looked at")
+    add_settings(check)
     check.set_defaults(data_command=_check)
     fetch = commands.add_parser(
         "fetch", help="download the public data set (1.2 GB, CC BY 4.0); goes on where it stopped"
@@ -67,15 +69,19 @@ def _synthesize(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from components.ingest.listing import IngestError
+    from components.ingest.entry import IngestError
+    from pipeline import config as configuration
     from pipeline.datasets.check import check
     from pipeline.datasets.check_page import print_tables, write_page
 
     page = args.html or Path("runs/data-check", f"{args.dir.resolve().name}.html")
     try:
-        checked = check(args.dir, args.patient_pattern)
+        config = configuration.load(args.config, args.set).data
+        if args.patient_pattern:
+            config = dataclasses.replace(config, patient_pattern=args.patient_pattern)
+        checked = check(args.dir, config)
         write_page(checked, page)
-    except IngestError as error:
+    except (IngestError, configuration.ConfigError) as error:
         return complain("data", error, USAGE)
     except OSError as error:
         return _disk_refused(error, page)
