@@ -1,4 +1,4 @@
-"""`pneumonia data`: draw synthetic X-rays, check a data set, fetch the public one."""
+"""`pneumonia data`: draw synthetic X-rays, check and unpack a data set, fetch the public one."""
 
 import argparse
 import dataclasses
@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--config", type=Path, help="YAML file, whose section data is looked at")
     add_settings(check)
     check.set_defaults(data_command=_check)
+    unpack = commands.add_parser(
+        "unpack", help="unpack a data set: zip, tar, or MedMNIST's npz into PNG files"
+    )
+    unpack.add_argument("archive", type=Path)
+    unpack.add_argument("out", type=Path, help="a new folder")
+    unpack.set_defaults(data_command=_unpack)
     fetch = commands.add_parser(
         "fetch", help="download the public data set (1.2 GB, CC BY 4.0); goes on where it stopped"
     )
@@ -87,6 +93,23 @@ def _check(args: argparse.Namespace) -> int:
         return _disk_refused(error, page)
     print_tables(checked, Console())
     print(f"with thumbnails: {page}")
+    return DONE
+
+
+def _unpack(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from pipeline.datasets.archives import unpack
+    from pipeline.datasets.unpack import UnpackError
+
+    try:
+        with Console(stderr=True).status("unpacking"):
+            unpack(args.archive, args.out)
+    except UnpackError as error:
+        return complain("data", error, FAILED)
+    except OSError as error:
+        return _disk_refused(error, args.out)
+    print(f"{args.out}: unpacked; pneumonia data check {args.out} shows what is in there")
     return DONE
 
 

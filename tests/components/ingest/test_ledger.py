@@ -58,7 +58,7 @@ def test_an_official_test_split_stays_whole():
 def test_the_report_tells_what_is_odd_about_films():
     odd = [record(f"f{n}", f"x{n}", notes=["its ViewPosition is LL"]) for n in range(3)]
     odd.append(record("g", "y", notes=["its BodyPartExamined is HAND", "its ViewPosition is LL"]))
-    notes = report.build(odd, [Fate(split="train")] * 4, 0).notes
+    notes = report.build(odd, [Fate(split="train")] * 4, {}).notes
     assert notes[-2:] == [
         "4 films: its ViewPosition is LL (the first: 'f0')",
         "1 film: its BodyPartExamined is HAND (the first: 'g')",

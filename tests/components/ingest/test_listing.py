@@ -146,7 +146,7 @@ def test_a_manifest_from_a_spreadsheet_is_read(tmp_path):
     [
         ("path,label\na,NORMAL\n", "no column patient_id"),
         ("", "no column path, label, patient_id"),
-        ("path,label,patient_id\na,COVID,\n", "line 2: label 'COVID' is none of pneumonia, .*normal"),
+        ("path,label,patient_id\na,COVID,\n", "line 2: label 'COVID' is none of pneumonia"),
         ("path,label,patient_id,split\na,NORMAL,,dev\n", "line 2: split 'dev'"),
         ("path,label,patient_id,etiology\na,NORMAL,,fungus\n", "line 2: etiology 'fungus'"),
         ("path,label,patient_id\n,NORMAL,\n", "line 2: the path is empty"),
