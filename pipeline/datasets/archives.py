@@ -74,6 +74,10 @@ def _unpack_tar(archive: Path, folder: Path, max_bytes: int) -> None:
                 assert source is not None  # a regular file
                 with source, target.open("xb") as file:
                     shutil.copyfileobj(source, file, 1 << 20)
+            # Damage may look like the end: what comes after it is zeros, and has the right sum.
+            while rest := content.fileobj.read(1 << 20):
+                if rest.strip(b"\0"):
+                    raise UnpackError(f"{archive}: damaged, it goes on after its end")
     except _UNSOUND as error:
         raise UnpackError(f"{archive}: not a sound tar archive ({error})") from error
 
