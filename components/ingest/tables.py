@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from components.ingest.entry import IngestError
 
@@ -67,7 +67,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise IngestError(f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
 
 
-def _reader(file: TextIO, separator: str):  # type: ignore[no-untyped-def] # csv hides its type
+def _reader(file: TextIO, separator: str) -> Any:  # csv has no name for its type
     return csv.reader(file, delimiter=separator, skipinitialspace=separator != "\t", strict=True)
 
 

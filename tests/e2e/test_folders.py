@@ -74,8 +74,9 @@ def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path, films, pneumonia):
 
 @pytest.mark.slow
 def test_runs_of_every_end_in_a_folder_of_an_odd_name_leave_its_siblings_alone(
-    tmp_path, films, pneumonia
+    tmp_path, films, pneumonia, monkeypatch
 ):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")  # a terminal that cannot show the name
     cwd = tmp_path / ODD
     cwd.mkdir()
     siblings = [tmp_path / name for name in (ODD[:-1], ODD.replace("%20", " "), ODD.split("#")[0])]

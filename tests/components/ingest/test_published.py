@@ -12,6 +12,7 @@ from components.ingest import listing, manifest, report, tables
 from components.ingest.entry import IngestError
 from components.ingest.settings import DataConfig
 from pipeline.datasets import archives
+from pipeline.datasets.check import check
 from pipeline.datasets.unpack import UnpackError
 from tests.client.image_files import encoded, grey
 from tests.components.ingest import published_sets
@@ -138,12 +139,22 @@ def test_a_pattern_that_tells_no_patients_is_said(tmp_path, pattern, said):
     base = write(tmp_path / "set", both_classes())
     notes = ingest(base, tmp_path / "out", patient_pattern=pattern).report.notes
     assert any(said in note for note in notes)
+    findings = check(base, DataConfig(patient_pattern=pattern)).findings
+    assert any(said in finding.text for finding in findings)
 
 
 def test_a_pattern_that_makes_most_films_one_patients_stops(tmp_path):
     files = films(30, "NORMAL/a{n}.png") | films(30, "PNEUMONIA/b{n}.png", 99)
     with pytest.raises(IngestError, match="60 of 60 films are of one patient"):
         ingest(write(tmp_path / "set", files), tmp_path / "out", patient_pattern=r".*(\.png)")
+
+
+def test_a_check_tells_masks_and_what_else_is_left_out(tmp_path):
+    base, _, left_out = published_sets.with_masks(tmp_path, 60)
+    found = check(base)
+    assert found.seen == 30
+    said = f"{left_out} files are left out: in a folder of masks"
+    assert any(said in finding.text for finding in found.findings)
 
 
 def test_when_all_files_are_rejected_the_commonest_reasons_are_said(tmp_path):
@@ -156,6 +167,8 @@ def test_when_all_files_are_rejected_the_commonest_reasons_are_said(tmp_path):
     assert "6 not_an_image, such as 'NORMAL/0.png'" in said
     assert "1 truncated, such as 'PNEUMONIA/cut.jpeg'" in said
     assert "\n" not in said
+    with pytest.raises(IngestError, match="6 not_an_image, such as 'NORMAL/0.png'.*; 1 truncated"):
+        check(tmp_path / "set")
 
 
 def test_rare_reasons_are_counted_together():
