@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from client.walking import walk
@@ -94,11 +95,22 @@ def _table(base: Path) -> tables.Table | None:
         return tables.read(base)
     if (base / MANIFEST).is_file():
         return tables.read(base / MANIFEST)
+    if _has_classes(base):
+        return None
     known = [table for path in sorted(base.glob("*.csv")) if (table := _published(path))]
     if len(known) > 1:
         found = ", ".join(table.path.name for table in known)
         raise IngestError(f"{base}: holds several tables: {found}; name one of them in its place")
     return known[0] if known else None
+
+
+def _has_classes(base: Path) -> bool:
+    """Whether a class has a folder here or below a split's."""
+    folders = [child for child in base.iterdir() if child.is_dir()]
+    above = [child for child in folders if child.name.lower() in manifest.SPLITS]
+    return any(
+        child.name.lower() in _LABELS for child in chain(folders, *(one.iterdir() for one in above))
+    )
 
 
 def _published(path: Path) -> tables.Table | None:
