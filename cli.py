@@ -2,15 +2,20 @@
 
 import argparse
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
 
-from client.exit_codes import INTERRUPTED, USAGE
+_HOME = Path(__file__).resolve().parent
+_PACKAGES = ("client", "components", "kubeflow", "pipeline", "serving")
 
 COMMANDS = {
     "data": (
         "pipeline.commands.data",
-        "draw synthetic X-rays, check a data set, fetch the public one",
+        "draw synthetic X-rays, check or unpack a data set, fetch the public one",
     ),
     "run": ("pipeline.commands.run", "run the pipeline: from a folder of X-rays to a pushed model"),
     "report": ("pipeline.commands.report", "print a finished run's verdict"),
@@ -34,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done; 1 a failed run; 2 bad usage; 3 a finished run whose gate refused the model; 4 predict
     --fail-on-positive found one.
     """
+    _prefer_own_packages()
+    _print_whatever_comes()
+    from client.exit_codes import INTERRUPTED, USAGE
+
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser(arguments)
     args = parser.parse_args(arguments)
@@ -45,6 +54,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _prefer_own_packages() -> None:
+    """Imports ours where PYTHONPATH or the working directory has a `client` or `pipeline`, too.
+
+    So do the processes that this one starts.
+    """
+    found = (PathFinder.find_spec(name, ["", *sys.path]) for name in _PACKAGES)
+    places = {
+        Path(place).absolute().parent
+        for spec in found
+        if spec
+        for place in (spec.submodule_search_locations or [spec.origin or ""])
+    }
+    if places <= {_HOME}:
+        return
+    sys.path.insert(0, str(_HOME))
+    inherited = filter(None, [os.environ.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join((str(_HOME), *inherited))
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+
+def _print_whatever_comes() -> None:
+    """Replaces what the terminal's encoding lacks, so that no letter stops a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

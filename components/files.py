@@ -2,11 +2,28 @@
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+PATTERN: Final = re.compile(r"[*?\[\\]")  # what Beam's and TensorFlow's glob patterns are made of
+
+
+def unfit(place: str) -> str | None:
+    """Says why no step may write below a folder; None where any may.
+
+    Beam takes every path as a pattern, offers no way to quote one, and deletes what it matches: the
+    statistics of a run in `study [1]` would be written over those of the sibling `study 1`.
+    """
+    remedy = "rename it, or work in another folder"
+    if found := PATTERN.search(place):
+        return f"{place!r}: Beam would take the {found[0]!r} for a pattern of file names; {remedy}"
+    if place != place.encode("utf-8", "replace").decode():
+        return f"{place!r}: the name is not UTF-8; {remedy}"
+    return None
 
 
 @contextmanager

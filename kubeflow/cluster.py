@@ -15,7 +15,9 @@ INFRA_VALIDATOR = "InfraValidator"
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
-Folder = Annotated[str, Field(pattern=r"^/[^:]*$")]
+# Without what Beam would take for a pattern of file names; an object store's URI may have a query.
+Folder = Annotated[str, Field(pattern=r"^/[^:*?\[\\]*$")]
+Root = Annotated[str, Field(pattern=r"^[^*?\[\\]*(\?.*)?$")]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -69,7 +71,7 @@ class Cluster:
     data_root: str
     serving_dir: Folder
     cache_dir: Folder | None = None
-    pipeline_root: str | None = None  # None: the cluster's own default
+    pipeline_root: Root | None = None  # None: the cluster's own default
     image_pull_secrets: tuple[str, ...] = ()
     infra_validator: Trial | None = None  # None: the embedded server alone tries the model
     step: Step = dataclasses.field(default_factory=Step)

@@ -131,8 +131,12 @@ def _submit(args: argparse.Namespace) -> int:
     if not _is_package(args.package):
         wanted = f"{args.package}: not what compile wrote (it has no pipelineInfo)"
         return _complain("submit", f"{wanted}; compile the pipeline first", USAGE)
+    from components import files
     from kubeflow.submission import Kubeflow, KubeflowError
 
+    root, _, _ = (args.pipeline_root or "").partition("?")  # an object store's may have a query
+    if fault := files.unfit(root):
+        return _complain("submit", f"--pipeline-root {fault}", USAGE)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     parameters = {
         "data_root": args.data_root,

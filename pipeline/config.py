@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from components.data_gate.settings import ShiftConfig
 from components.evaluator.settings import GateConfig
+from components.files import unfit
 from components.image.settings import AugmentConfig, ImageConfig
 from components.ingest.settings import DataConfig
 from components.model.settings import ModelConfig, OperatingPointConfig
@@ -55,7 +56,7 @@ class BeamConfig:
     args: tuple[str, ...] = ()  # passed through to Beam
 
     @model_validator(mode="after")
-    def _one_way_to_work(self) -> Self:
+    def _fits(self) -> Self:
         portable = (self.job_endpoint, self.artifact_endpoint, self.worker_pool, self.worker_image)
         if self.runner != "portable":
             if any(portable):
@@ -64,6 +65,9 @@ class BeamConfig:
             raise ValueError("runner portable needs job_endpoint, host:port of a Beam job server")
         elif (self.worker_pool is None) == (self.worker_image is None):
             raise ValueError("runner portable needs either worker_pool or worker_image")
+        for name, _, value in (arg.partition("=") for arg in self.args):
+            if name.endswith(("_location", "_dir")) and (fault := unfit(value)):
+                raise ValueError(f"{name}={fault}")
         return self
 
 

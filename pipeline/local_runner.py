@@ -32,7 +32,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
     LocalDagRunner().run(
         create_pipeline(
             config,
-            **_places(data_root, folder),
+            **_places(config, data_root, folder),
             cache_dir=str(folder.cache.resolve()),
             baseline=served_model_resolver(folder.serving.resolve()),
             last_run=last_run_resolver,
@@ -59,7 +59,7 @@ def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) 
             config,
             base=base.resolve(),
             base_sha256=versions.digest(base),
-            **_places(data_root, folder),
+            **_places(config, data_root, folder),
         )
     )
 
@@ -70,10 +70,10 @@ def _prepare(config: Config, folder: RunFolder) -> None:
         lineage.abandon_unfinished(folder.metadata, folder.artifacts)
 
 
-def _places(data_root: Path, folder: RunFolder) -> dict[str, Any]:
+def _places(config: Config, data_root: Path, folder: RunFolder) -> dict[str, Any]:
     return {
         "data_root": str(data_root.resolve()),
-        "data_fingerprint": fingerprint(data_root),
+        "data_fingerprint": fingerprint(data_root, config.data),
         "pipeline_root": str(folder.root.resolve() / folder.artifacts.name),
         "serving_dir": str(folder.serving.resolve()),
         "metadata": sqlite_metadata_connection_config(str(folder.metadata)),

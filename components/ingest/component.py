@@ -6,6 +6,7 @@ It inspects every file, decides what becomes of each, and writes the ones it kee
 import json
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,9 +21,9 @@ from tfx.types.artifact import Artifact
 
 from components import names
 from components.ingest import ledger, listing, passes, report, splitting, work_lists
+from components.ingest.entry import Entry, IngestError
 from components.ingest.inspection import Inspector, Record
 from components.ingest.ledger import Fate
-from components.ingest.listing import Entry, IngestError
 from components.ingest.settings import DataConfig
 from components.ingest.work_lists import WorkList
 
@@ -60,13 +61,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         work = f"{report_folder}/work"
         fileio.makedirs(work)
         try:
-            entries, left_out = _entries(base, config, seed)
+            left_out: Counter[str] = Counter()  # whole once the entries are written
+            entries = _entries(base, config, seed, left_out)
             # Drawn anew and kept nowhere: nobody finds an id again from what is written.
             salt = secrets.token_bytes(32)
             inspector = Inspector(listing.folder_of(base), config, seed, salt)
             records = self._inspect(inspector, entries, work)
             fates = ledger.decide(records, config)
-            ingested = report.build(records, fates, left_out)
+            ingested = report.build(records, fates, left_out, config.patient_pattern)
             report.check(ingested, records, fates, config.max_rejected)
             self._store(inspector, records, fates, work, examples)
         finally:
@@ -156,14 +158,15 @@ class XrayExampleGen(base_beam_component.BaseBeamComponent):
         )
 
 
-def _entries(base: Path, config: DataConfig, seed: int) -> tuple[Iterable[Entry], int]:
-    """Lists what to read, and counts the files that the limit leaves out."""
-    found = listing.entries(base)
+def _entries(base: Path, config: DataConfig, seed: int, left_out: Counter[str]) -> Iterable[Entry]:
+    """Lists what to read, and counts what is left out."""
+    found = listing.films(base, config, left_out)
     if config.limit_per_class is None:
-        return found, 0
+        return found
     everything = list(found)
     kept = splitting.limit(everything, config.limit_per_class, config.patient_pattern, seed)
-    return kept, len(everything) - len(kept)
+    left_out["by data.limit_per_class"] += len(everything) - len(kept)
+    return kept
 
 
 def _describe(examples: Artifact) -> None:

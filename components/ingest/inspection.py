@@ -7,7 +7,7 @@ from pathlib import Path
 
 from client import images
 from components.ingest import near_duplicates, patients
-from components.ingest.listing import Entry
+from components.ingest.entry import Entry
 from components.ingest.settings import DataConfig
 
 _TELLING = 4  # characters of a manifest's patient id

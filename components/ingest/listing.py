@@ -1,92 +1,133 @@
 """Lists a data set's images and what folders or a manifest say of each; opens no image."""
 
-import csv
 import dataclasses
 import hashlib
+import os
+import tarfile
+import zipfile
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from client.walking import walk
 from components import names
+from components.ingest import manifest, published, tables
+from components.ingest.entry import Entry, IngestError
+from components.ingest.settings import DataConfig
 
 MANIFEST = "manifest.csv"
-ETIOLOGIES = ("normal", "bacteria", "virus", "unknown")
 
 _LABELS = {name.lower(): label for label, name in enumerate(names.CLASSES)}
-_SPLITS = {
-    "train": names.TRAIN,
-    "training": names.TRAIN,
-    "val": names.VAL,
-    "valid": names.VAL,
-    "validation": names.VAL,
-    "test": names.TEST,
-    "testing": names.TEST,
-}
-_REQUIRED_COLUMNS = {"path", "label", "patient_id"}
+_TABLES = {".csv", ".tsv", ".txt"}
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".dcm", ".dicom"}
 _SYSTEM_FOLDERS = {"__MACOSX"}
+_MASK_FOLDERS = {"mask", "masks"}
+_MASKS = "in a folder of masks, which are no films"
 _CLASSES = " and ".join(names.CLASSES)
 
 
-class IngestError(ValueError):
-    """A data set that cannot be ingested; one line that names folder or file, and the remedy."""
+def fault(base: Path) -> str | None:
+    """Says why a place is no data set, and what to do with it; None where it may be one."""
+    if os.path.isdir(base):  # noqa: PTH112 - Path.is_dir raises for names too long
+        return None
+    if not os.path.exists(base):  # noqa: PTH110 - as well
+        return f"{base}: no such folder; name the folder of the X-rays"
+    if base.suffix.lower() in _TABLES:
+        return None
+    if is_archive(base):
+        return f"{base}: an archive; unpack it first: pneumonia data unpack {base} FOLDER"
+    if base.suffix.lower() in _IMAGE_SUFFIXES:
+        return (
+            f"{base}: a single file; name the folder of the X-rays, or ask a model about this one: "
+            f"pneumonia predict {base}"
+        )
+    return f"{base}: a file, and no CSV manifest; name the folder of the X-rays"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """One file, or one folder that cannot be listed.
-
-    Attributes:
-        path: below the data set's folder, or absolute where a manifest says so.
-        label: 0 or 1; None where no class is known.
-        official_test: whether the data set itself puts the file into its test split.
-        patient: as in a manifest, else None.
-        etiology: as in a manifest, else None.
-        source: as in a manifest, else None.
-        problem: why the file system yields nothing there, else empty.
-    """
-
-    path: str
-    label: int | None
-    official_test: bool = False
-    patient: str | None = None
-    etiology: str | None = None
-    source: str | None = None
-    problem: str = ""
+def is_archive(file: Path) -> bool:
+    """Whether a file is an archive of more: zip, tar (packed or not), or NumPy's npz."""
+    try:
+        return zipfile.is_zipfile(file) or tarfile.is_tarfile(file)
+    except (OSError, EOFError):
+        return False
 
 
-def entries(base: Path) -> Iterator[Entry]:
+def entries(base: Path, config: DataConfig | None = None) -> Iterator[Entry]:
     """Streams the data set's files, in an order that depends on their names alone.
 
     Symbolic links are followed; hidden files are passed over.
 
     Args:
-        base: a CSV manifest, a folder with a manifest.csv (which then alone counts), or a folder of
-            the classes' folders, with or without train, val and test above them; upper and lower
-            case are alike.
+        base: a CSV manifest; a folder with a manifest.csv (which then alone counts) or with a table
+            of a published set; or a folder of the classes' folders, with or without train, val and
+            test above them; upper and lower case are alike.
+        config: how a manifest is read; None: as the defaults say.
 
     Returns:
         The entries, read as they are asked for.
 
     Raises:
-        IngestError: the folder is missing, a folder of images is no class, or the manifest is
+        IngestError: there is no data set, a folder of images is no class, or the manifest is
             faulty.
     """
-    if base.suffix.lower() == ".csv":
-        return _manifest_entries(base)
+    if why := fault(base):
+        raise IngestError(why)
+    if (table := _table(base)) is None:
+        return _folder_entries(base)
+    config = config or DataConfig()
+    known = None if config.columns else published.shape(table)
+    return published.entries(table, known) if known else manifest.entries(table, config)
+
+
+def films(base: Path, config: DataConfig, left_out: Counter[str]) -> Iterator[Entry]:
+    """As `entries`, without those that are left out: `left_out` counts them by the reason."""
+    for entry in entries(base, config):
+        if entry.left_out:
+            left_out[entry.left_out] += 1
+        else:
+            yield entry
+
+
+def _table(base: Path) -> tables.Table | None:
+    """The table that says what counts; None: the folders do. Raises IngestError."""
     if not base.is_dir():
-        raise IngestError(f"{base}: no such folder; name the folder of the X-rays")
+        return tables.read(base)
     if (base / MANIFEST).is_file():
-        return _manifest_entries(base / MANIFEST)
-    return _folder_entries(base)
+        return tables.read(base / MANIFEST)
+    if _has_classes(base):
+        return None
+    known = [table for path in sorted(base.glob("*.csv")) if (table := _published(path))]
+    if len(known) > 1:
+        found = ", ".join(table.path.name for table in known)
+        raise IngestError(f"{base}: holds several tables: {found}; name one of them in its place")
+    return known[0] if known else None
+
+
+def _has_classes(base: Path) -> bool:
+    """Whether a class has a folder here or below a split's."""
+    folders = [child for child in base.iterdir() if child.is_dir()]
+    above = [child for child in folders if child.name.lower() in manifest.SPLITS]
+    return any(
+        child.name.lower() in _LABELS for child in chain(folders, *(one.iterdir() for one in above))
+    )
+
+
+def _published(path: Path) -> tables.Table | None:
+    """The file as a table of a published set; None: it is something else, and nobody's concern."""
+    try:
+        table = tables.read(path)
+    except IngestError:
+        return None
+    return table if published.shape(table) else None
 
 
 def folder_of(base: Path) -> Path:
     """Names the folder that the entries' paths start from."""
-    return base.parent if base.suffix.lower() == ".csv" else base
+    return base.parent if base.is_file() else base
 
 
-def fingerprint(base: Path) -> str:
+def fingerprint(base: Path, config: DataConfig | None = None) -> str:
     """Digests the entries and every file's size and time of change; opens no image.
 
     Returns:
@@ -97,7 +138,7 @@ def fingerprint(base: Path) -> str:
     """
     digest = hashlib.sha256()
     labelled = False
-    for entry in entries(base):
+    for entry in entries(base, config):
         labelled = labelled or entry.label is not None
         try:
             status = (folder_of(base) / entry.path).stat()
@@ -115,6 +156,9 @@ def fingerprint(base: Path) -> str:
 
 def _folder_entries(base: Path) -> Iterator[Entry]:
     for path, problem in walk(base, lambda child: child.name in _SYSTEM_FOLDERS):
+        if not _MASK_FOLDERS.isdisjoint(path.lower().split("/")[:-1]):
+            yield Entry(path, None, left_out=_MASKS)
+            continue
         split, label = _place(base, PurePosixPath(path), bool(problem))
         yield Entry(path, label, split == names.TEST, problem=problem)
 
@@ -122,59 +166,20 @@ def _folder_entries(base: Path) -> Iterator[Entry]:
 def _place(base: Path, path: PurePosixPath, is_folder: bool) -> tuple[str | None, int | None]:
     """Tells split and label by the folders above a file; None where they do not say."""
     parts = path.parts if is_folder else path.parts[:-1]
-    split = _SPLITS.get(parts[0].lower()) if parts else None
+    split = manifest.SPLITS.get(parts[0].lower()) if parts else None
     below = parts[1:] if split else parts
     label = _LABELS.get(below[0].lower()) if below else None
     if below and label is None and path.suffix.lower() in _IMAGE_SUFFIXES and not is_folder:
-        known = [part for part in below[1:] if part.lower() in _LABELS | _SPLITS]
+        known = [part for part in below[1:] if part.lower() in _LABELS | manifest.SPLITS]
         remedy = f"; did you mean {base / below[0]}?" if known else ""
         raise IngestError(
             f"{base}: folder {'/'.join(parts)!r} holds images but is no class; "
-            f"expected {_CLASSES}{remedy}"
+            f"expected {_CLASSES}, or a {MANIFEST}{remedy}"
         )
-    if label is not None and (inner := [part for part in below[1:] if part.lower() in _SPLITS]):
+    inner = [part for part in below[1:] if part.lower() in manifest.SPLITS]
+    if label is not None and inner:
         raise IngestError(
             f"{base}: folder {'/'.join(parts)!r} has a split below a class; "
             f"put it above: {inner[0]}/{below[0]}"
         )
     return split, label
-
-
-def _manifest_entries(manifest: Path) -> Iterator[Entry]:
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, skipinitialspace=True, strict=True)
-            columns = [name.strip().lower() for name in rows.fieldnames or ()]
-            if missing := _REQUIRED_COLUMNS - set(columns):
-                raise IngestError(
-                    f"{manifest}: has no column {', '.join(sorted(missing))}; it needs "
-                    "path, label, patient_id and may have split, etiology, source"
-                )
-            rows.fieldnames = columns
-            for row in rows:
-                yield _manifest_entry(f"{manifest}: line {rows.line_num}", row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise IngestError(f"{manifest}: cannot be read as CSV in UTF-8 ({error})") from error
-
-
-def _manifest_entry(where: str, row: dict[str, str | None]) -> Entry:
-    values = {name: (value or "").strip() for name, value in row.items() if name}
-    if not values["path"]:
-        raise IngestError(f"{where}: the path is empty")
-    split = _choice(where, "split", values, tuple(_SPLITS))
-    label = _choice(where, "label", values, tuple(_LABELS))
-    return Entry(
-        path=values["path"],
-        label=_LABELS[label] if label else None,
-        official_test=bool(split) and _SPLITS[split] == names.TEST,
-        patient=values["patient_id"] or None,
-        etiology=_choice(where, "etiology", values, ETIOLOGIES) or None,
-        source=values.get("source") or None,
-    )
-
-
-def _choice(where: str, column: str, values: dict[str, str], allowed: tuple[str, ...]) -> str:
-    value = values.get(column, "").lower()
-    if value and value not in allowed:
-        raise IngestError(f"{where}: {column} {value!r} is none of {', '.join(allowed)}")
-    return value

@@ -17,8 +17,8 @@ from tfx.dsl.io import fileio
 from client import images
 from components import names
 from components.ingest import work_lists
+from components.ingest.entry import Entry
 from components.ingest.inspection import Inspector, Record, size_class
-from components.ingest.listing import Entry
 from components.ingest.settings import DataConfig
 from components.ingest.work_lists import WorkList
 

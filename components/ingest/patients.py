@@ -4,7 +4,7 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
-from components.ingest.listing import IngestError
+from components.ingest.entry import IngestError
 
 # person100_bacteria_475.jpeg; numbers are per type. IM-0115-0001.jpeg, NORMAL2-IM-0373-0001.jpeg.
 # As its third version names them: BACTERIA-1008087-0001.jpeg, NORMAL-1003233-0002.jpeg.
@@ -40,20 +40,26 @@ def compile_pattern(pattern: str | None) -> re.Pattern[str]:
 
 
 def from_name(path: str, pattern: re.Pattern[str]) -> str | None:
-    """Reads the patient from a file's name.
+    r"""Reads the patient from a file's path below the data set's folder.
 
     Args:
-        path: the file's; only its name counts.
-        pattern: from `compile_pattern`; must match at the name's start.
+        path: the file's.
+        pattern: from `compile_pattern`; must match at the start of the file's name or, where it
+            does not, of a folder's above it, the nearest first.
 
     Returns:
         The patient, or None where the pattern does not match.
 
     >>> from_name("test/NORMAL/IM-0115-0001.jpeg", compile_pattern(None))
     'IM-0115'
+    >>> from_name("train/patient00001/study1/view1_frontal.jpg", compile_pattern(r"(patient\d+)/"))
+    'patient00001'
     """
-    match = pattern.match(PurePosixPath(path).name)
-    return next((group for group in match.groups() if group), None) if match else None
+    starts = [0, *(at + 1 for at, letter in enumerate(path) if letter == "/")]
+    for start in reversed(starts):
+        if match := pattern.match(path[start:]):
+            return next((group for group in match.groups() if group), None)
+    return None
 
 
 def group(patient: str, seed: int) -> str:

@@ -5,30 +5,31 @@ import dataclasses
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from components import names
 from components.ingest import near_duplicates
+from components.ingest.entry import IngestError
 from components.ingest.inspection import Record
 from components.ingest.ledger import Fate
-from components.ingest.listing import IngestError
 
 REPORT = "report.json"
 REJECTS = "rejects.csv"
 DUPLICATES = "duplicates.csv"
 _PAIRS_SHOWN = 100
-_NAMES_SHOWN = 3
+_REASONS_SHOWN = 3
 _NOTES_SHOWN = 20
-_FEW = 20  # films of which one patient may have most
+_FEW = 20  # films that are too few to find their patients odd
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
     """Counts of files, always seen = written + duplicates + rejected.
 
-    left_out: by limit_per_class, not among the seen. splits: films, patients and films of each
-    class, by split. patients_from: manifest, dicom, name or file (each file its own patient).
+    left_out: files that nothing is wrong with; not among the seen. splits: films, patients and
+    films of each class, by split. patients_from: manifest, dicom, name or file, where each file
+    is its own patient.
     test_duplicates: written twice, as the official test split stays whole. near_duplicates: pairs
     of files in different splits whose pictures look alike, at most 100 of near_duplicate_pairs.
     """
@@ -49,8 +50,20 @@ class Report:
     notes: list[str]
 
 
-def build(records: Sequence[Record], fates: Sequence[Fate], left_out: int) -> Report:
-    """Counts what `ledger.decide` decided."""
+def build(
+    records: Sequence[Record],
+    fates: Sequence[Fate],
+    left_out: Mapping[str, int],
+    patient_pattern: str | None = None,
+) -> Report:
+    """Counts what `ledger.decide` decided.
+
+    Args:
+        records: all films that were looked at.
+        fates: the records', in their order.
+        left_out: the numbers of files that were not looked at, by the reason.
+        patient_pattern: as it was configured.
+    """
     both = list(zip(records, fates, strict=True))
     written = [(record, fate) for record, fate in both if fate.split]
     close = list(_near_duplicates(written))
@@ -60,7 +73,7 @@ def build(records: Sequence[Record], fates: Sequence[Fate], left_out: int) -> Re
         written=len(written),
         duplicates=sum(not fate.split and fate.duplicate_of is not None for fate in fates),
         rejected=sum(bool(fate.reason) for fate in fates),
-        left_out=left_out,
+        left_out=sum(left_out.values()),
         reasons=dict(Counter(fate.reason for fate in fates if fate.reason).most_common()),
         splits={split: _split_counts(split, written) for split in names.SPLITS},
         patients_from=patients_from,
@@ -71,7 +84,9 @@ def build(records: Sequence[Record], fates: Sequence[Fate], left_out: int) -> Re
         near_duplicates=close[:_PAIRS_SHOWN],
         notes=[],
     )
-    return dataclasses.replace(report, notes=[*_notes(report), *film_notes(written)])
+    of_patients = patient_notes([record for record, _ in written], patient_pattern)
+    notes = [*of_patients, *_notes(report), *left_out_notes(left_out), *film_notes(written)]
+    return dataclasses.replace(report, notes=notes)
 
 
 def _split_counts(split: str, written: Sequence[tuple[Record, Fate]]) -> dict[str, int]:
@@ -91,18 +106,54 @@ def _near_duplicates(written: Sequence[tuple[Record, Fate]]) -> Iterator[list[st
         yield [f"{splits[at]}: {printable(written[at][0].name)}" for at in (first, second)]
 
 
-def _notes(report: Report) -> Iterator[str]:
-    if alone := report.patients_from.get("file", 0):
+def patient_notes(films: Sequence[Record], pattern: str | None) -> Iterator[str]:
+    """What is odd about whom the films are said to be of."""
+    alone = [film for film in films if film.patient_from == "file"]
+    if alone and pattern and not any(film.patient_from == "name" for film in films):
         yield (
-            f"{alone:,} files name no patient: each counts as its own patient, so films of one "
-            "patient may stand in two splits; set data.patient_pattern or give a manifest"
+            f"data.patient_pattern {pattern!r} matches none of {len(alone):,} names, such as "
+            f"{printable(alone[0].name)!r}: each film counts as a patient of its own"
         )
+    elif alone:
+        yield (
+            f"{len(alone):,} files name no patient: each counts as its own patient, so films of "
+            "one patient may stand in two splits; set data.patient_pattern or give a manifest"
+        )
+    named = Counter(film.patient_id for film in films if film.patient_from == "name")
+    if pattern and len(named) >= _FEW and len(named) == named.total():
+        yield (
+            f"data.patient_pattern {pattern!r} gives each of {len(named):,} films a patient of its "
+            f"own, such as {printable(next(iter(named)))!r}: it may hold more than the patient"
+        )
+
+
+def one_patient(films: Sequence[Record]) -> str | None:
+    """Says that most films are said to be of one patient, where that is so."""
+    if len(films) < _FEW:
+        return None
+    (group, count), *_ = Counter(film.group for film in films).most_common(1)
+    if count <= len(films) / 2:
+        return None
+    one = next(film for film in films if film.group == group)
+    return (
+        f"{count:,} of {len(films):,} films are of one patient by their {one.patient_from} "
+        f"({one.name!r} is one): such a set cannot be split by patient; give a manifest with the "
+        "column patient_id, or another data.patient_pattern"
+    )
+
+
+def left_out_notes(left_out: Mapping[str, int]) -> Iterator[str]:
+    """What was not looked at, though nothing is wrong with it."""
+    for reason, count in left_out.items():
+        if count:
+            yield f"{count:,} files are left out: {reason}"
+
+
+def _notes(report: Report) -> Iterator[str]:
     if report.near_duplicate_pairs:
         yield f"{report.near_duplicate_pairs:,} pairs across splits look alike: possible leaks"
     if report.test_duplicates:
         yield f"{report.test_duplicates:,} duplicates stay in the official test split"
-    if report.left_out:
-        yield f"{report.left_out:,} files are left out by data.limit_per_class"
 
 
 def film_notes(written: Sequence[tuple[Record, Fate]]) -> Iterator[str]:
@@ -121,34 +172,39 @@ def check(
 ) -> None:
     """Raises IngestError where nothing can be written or too much is rejected."""
     if report.written and report.rejected <= max_rejected * report.seen:
-        _check_patients(records, fates)
+        written = [record for record, fate in zip(records, fates, strict=True) if fate.split]
+        if fault := one_patient(written):
+            raise IngestError(fault)
         return
-    reasons = ", ".join(f"{count} {reason}" for reason, count in report.reasons.items())
     rejects = [
-        (record.name, fate) for record, fate in zip(records, fates, strict=True) if fate.reason
+        (record.name, fate.reason, fate.detail)
+        for record, fate in zip(records, fates, strict=True)
+        if fate.reason
     ]
-    for name, fate in rejects:  # the report of a step that fails is deleted
-        logging.warning("Ingest: rejected %r: %s (%s)", name, fate.reason, fate.detail)
-    first = ", ".join(repr(name) for name, _ in rejects[:_NAMES_SHOWN])
+    for name, reason, detail in rejects:  # the report of a step that fails is deleted
+        logging.warning("Ingest: rejected %r: %s (%s)", name, reason, detail)
     share = f"more than data.max_rejected {max_rejected:.0%} allows"
     raise IngestError(
-        f"{report.rejected} of {report.seen} files are rejected ({reasons}), "
-        f"{share if report.written else 'nothing is left'}; the first: {first}; "
+        f"{report.rejected} of {report.seen} files are rejected, "
+        f"{share if report.written else 'nothing is left'}: {commonest(rejects)}; "
         "run.log has all: mend them or take them out"
     )
 
 
-def _check_patients(records: Sequence[Record], fates: Sequence[Fate]) -> None:
-    """Raises IngestError where most films are said to be of one patient: no split can part them."""
-    written = [record for record, fate in zip(records, fates, strict=True) if fate.split]
-    (group, count), *_ = Counter(record.group for record in written).most_common(1)
-    if len(written) >= _FEW and count > len(written) / 2:
-        one = next(record for record in written if record.group == group)
-        raise IngestError(
-            f"{count:,} of {len(written):,} films are of one patient by their {one.patient_from} "
-            f"({one.name!r} is one): such a set cannot be split by patient; give a manifest with "
-            "the column patient_id"
-        )
+def commonest(rejects: Sequence[tuple[str, str, str]]) -> str:
+    """The commonest reasons, each with its number and an example.
+
+    Args:
+        rejects: name, reason and detail of each file.
+    """
+    counts = Counter(reason for _, reason, _ in rejects)
+    examples = {reason: (name, detail) for name, reason, detail in reversed(rejects)}
+    told = [
+        f"{count:,} {reason}, such as {printable(examples[reason][0])!r} ({examples[reason][1]})"
+        for reason, count in counts.most_common(_REASONS_SHOWN)
+    ]
+    further = counts.total() - sum(count for _, count in counts.most_common(_REASONS_SHOWN))
+    return "; ".join([*told, *([f"{further:,} for other reasons"] if further else [])])
 
 
 def printable(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from components import names
 from components.ingest import patients
-from components.ingest.listing import Entry
+from components.ingest.entry import Entry
 
 
 def assign(films: Iterable[tuple[str, int]], shares: Mapping[str, float]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`pneumonia data`: draw synthetic X-rays, check a data set, fetch the public one."""
+"""`pneumonia data`: draw synthetic X-rays, check and unpack a data set, fetch the public one."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from client.exit_codes import DONE, FAILED, USAGE
-from pipeline.commands.console import complain
+from pipeline.commands.console import add_settings, complain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check.add_argument("dir", type=Path, help="the set's folder")
     check.add_argument("--html", type=Path, help="the page (default: runs/data-check/NAME.html)")
-    check.add_argument("--patient-pattern", help="regular expression on names; group 1: patient")
+    check.add_argument("--patient-pattern", help="regular expression on paths; group 1: patient")
+    check.add_argument("--config", type=Path, help="YAML file, whose section data is looked at")
+    add_settings(check)
     check.set_defaults(data_command=_check)
+    unpack = commands.add_parser(
+        "unpack", help="unpack a data set: zip, tar, or MedMNIST's npz into PNG files"
+    )
+    unpack.add_argument("archive", type=Path)
+    unpack.add_argument("out", type=Path, help="a new folder")
+    unpack.set_defaults(data_command=_unpack)
     fetch = commands.add_parser(
         "fetch", help="download the public data set (1.2 GB, CC BY 4.0); goes on where it stopped"
     )
@@ -67,20 +75,41 @@ def _synthesize(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from components.ingest.listing import IngestError
+    from components.ingest.entry import IngestError
+    from pipeline import config as configuration
     from pipeline.datasets.check import check
     from pipeline.datasets.check_page import print_tables, write_page
 
     page = args.html or Path("runs/data-check", f"{args.dir.resolve().name}.html")
     try:
-        checked = check(args.dir, args.patient_pattern)
+        config = configuration.load(args.config, args.set).data
+        if args.patient_pattern:
+            config = dataclasses.replace(config, patient_pattern=args.patient_pattern)
+        checked = check(args.dir, config)
         write_page(checked, page)
-    except IngestError as error:
+    except (IngestError, configuration.ConfigError) as error:
         return complain("data", error, USAGE)
     except OSError as error:
         return _disk_refused(error, page)
     print_tables(checked, Console())
     print(f"with thumbnails: {page}")
+    return DONE
+
+
+def _unpack(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from pipeline.datasets.archives import unpack
+    from pipeline.datasets.unpack import UnpackError
+
+    try:
+        with Console(stderr=True).status("unpacking"):
+            unpack(args.archive, args.out)
+    except UnpackError as error:
+        return complain("data", error, FAILED)
+    except OSError as error:
+        return _disk_refused(error, args.out)
+    print(f"{args.out}: unpacked; pneumonia data check {args.out} shows what is in there")
     return DONE
 
 

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from client.exit_codes import FAILED, USAGE
+from components.ingest import listing
 from pipeline import config as configuration
 from pipeline.commands.console import add_settings, add_where, complain
-from pipeline.commands.run import carry_out, missing
+from pipeline.commands.run import carry_out
 from pipeline.runs.folder import RUNS, RunFolder, RunFolderError, find
 
 # Most local films judge: that decides what is pushed, and two numbers need few to be fitted.
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         config = configuration.load(path, [*_SPLITS, *args.set], name)
     except (FileNotFoundError, configuration.ConfigError) as error:
         return complain("recalibrate", error, USAGE)
-    if fault := missing(args.data or args.unlabelled):
+    if fault := listing.fault(args.data or args.unlabelled):
         return complain("recalibrate", fault, USAGE)
     if args.push and args.data:
         return complain("recalibrate", "--push goes with --unlabelled: the gate pushes", USAGE)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from client.exit_codes import DONE, FAILED, REFUSED, USAGE
+from components.ingest import listing
 from components.model.settings import AUTO, RANDOM
 from pipeline import config as configuration
 from pipeline.commands.console import add_settings, complain, reported
@@ -42,17 +43,10 @@ def run(args: argparse.Namespace) -> int:
         return complain("run", error, FAILED)
 
 
-def missing(data: Path) -> str | None:
-    """Says what is wrong with `--data` where it is no folder; else None."""
-    if os.path.isdir(data):  # noqa: PTH112 - Path.is_dir raises for names too long
-        return None
-    return f"--data {data}: no such folder"
-
-
 def _fault(config: configuration.Config, data: Path) -> str | None:
     """Says what on this machine does not fit the arguments; else None."""
-    if fault := missing(data):
-        return fault
+    if fault := listing.fault(data):
+        return f"--data {fault}"
     if config.name == PRETRAINED:
         return f"--run {PRETRAINED}: that folder is for the published model; choose another name"
     source = config.model.weights

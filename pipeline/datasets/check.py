@@ -1,5 +1,6 @@
 """Checks a folder of X-rays for what would spoil a training, before anyone trains."""
 
+import dataclasses
 import io
 import os
 import secrets
@@ -15,11 +16,17 @@ from PIL import Image
 
 from client.images import Reason, read
 from components import names, progress
-from components.ingest import near_duplicates
+from components.ingest import listing, near_duplicates
+from components.ingest.entry import Entry, IngestError
 from components.ingest.inspection import Inspector, Record
 from components.ingest.ledger import Cause, Fate, decide
-from components.ingest.listing import Entry, IngestError, entries, folder_of
-from components.ingest.report import film_notes
+from components.ingest.report import (
+    commonest,
+    film_notes,
+    left_out_notes,
+    one_patient,
+    patient_notes,
+)
 from components.ingest.settings import DataConfig
 from pipeline.datasets import measures
 from pipeline.datasets.measures import PROPERTIES, Comparison
@@ -92,6 +99,8 @@ class Check:
         joint_auc: of all properties together, in [0,1]; nan where films are too few.
         duplicates: groups of films with the same bytes.
         near: pairs that look alike though their bytes differ.
+        patient_pattern: as it was given.
+        left_out: numbers of files that nobody looked at, by the reason.
     """
 
     folder: Path
@@ -102,6 +111,8 @@ class Check:
     joint_auc: float
     duplicates: list[list[Film]]
     near: list[tuple[Film, Film]]
+    patient_pattern: str | None
+    left_out: Counter[str]
 
     @property
     def splits(self) -> dict[str, list[Film]]:
@@ -124,12 +135,12 @@ class Check:
         return sorted(_findings(self), key=lambda finding: order.index(finding.level))
 
 
-def check(base: Path, patient_pattern: str | None = None) -> Check:
+def check(base: Path, config: DataConfig | None = None) -> Check:
     """Reads every file of the data set and compares what stands under the two classes.
 
     Args:
         base: what ingest takes: a folder of classes, or one with a manifest.csv.
-        patient_pattern: regular expression on names; group 1 is the patient.
+        config: as ingest's; None: the defaults.
 
     Returns:
         All that was found.
@@ -137,10 +148,11 @@ def check(base: Path, patient_pattern: str | None = None) -> Check:
     Raises:
         IngestError: ingest would not take it, or no film of a class can be read.
     """
-    folder = folder_of(base)
-    config = DataConfig(patient_pattern=patient_pattern)
+    config = config or DataConfig()
+    folder = listing.folder_of(base)
     inspector = Inspector(folder, config, seed=0, salt=secrets.token_bytes(16))
-    listed = list(entries(base))
+    left_out: Counter[str] = Counter()
+    listed = list(listing.films(base, config, left_out))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda entry: _inspect(inspector, entry), listed)
         inspected = list(progress.tracked(results, "reading files", len(listed)))
@@ -151,19 +163,21 @@ def check(base: Path, patient_pattern: str | None = None) -> Check:
         for (record, values), fate in zip(inspected, fates, strict=True)
         if values
     ]
+    rejects = [
+        Reject(_printable(record.name), fate.reason, _printable(fate.detail))
+        for record, fate in decided
+        if fate.reason
+    ]
     if not films:
-        raise IngestError(f"{base}: none of {len(listed):,} files is an X-ray of a known class")
+        why = commonest([dataclasses.astuple(reject) for reject in rejects])
+        raise IngestError(f"{base}: none of {len(listed):,} files can be used: {why or 'no files'}")
     values = np.array([film.values for film in films])
     sick = np.array([film.label == names.CLASSES[1] for film in films])
     return Check(
         folder=folder,
         films=films,
         seen=len(listed),
-        rejects=[
-            Reject(_printable(record.name), fate.reason, _printable(fate.detail))
-            for record, fate in decided
-            if fate.reason
-        ],
+        rejects=rejects,
         comparisons={
             name: measures.compare(values[:, column], sick)
             for column, name in enumerate(PROPERTIES)
@@ -171,6 +185,8 @@ def check(base: Path, patient_pattern: str | None = None) -> Check:
         joint_auc=measures.joint_auc(values, sick),
         duplicates=_duplicates(films),
         near=_near(films),
+        patient_pattern=config.patient_pattern,
+        left_out=left_out,
     )
 
 
@@ -236,6 +252,7 @@ def _findings(check: Check) -> Iterator[Finding]:
     yield from _findings_on_copies(check)
     decided = [(film.record, film.fate) for film in check.films]
     yield from (Finding("warning", f"{note}.") for note in film_notes(decided))
+    yield from (Finding("warning", f"{note}.") for note in left_out_notes(check.left_out))
 
 
 def _findings_on_counts(check: Check) -> Iterator[Finding]:
@@ -249,9 +266,11 @@ def _findings_on_counts(check: Check) -> Iterator[Finding]:
                 yield Finding("problem", f"There is no {label} film for {split}.")
     if not any(film.record.official_test for film in check.films):
         yield Finding("note", "There is no test folder: a share of the patients is held out.")
-    if all(film.record.patient_from == "file" for film in check.films):
-        text = "No name tells the patient: every film counts as a patient of its own."
-        yield Finding("warning", text)
+    written = [film.record for film in check.films if film.fate.split]
+    for note in patient_notes(written, check.patient_pattern):
+        yield Finding("warning", f"{note}.")
+    if fault := one_patient(written):
+        yield Finding("problem", f"{fault}.")
 
 
 def _findings_on_shortcuts(check: Check) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Names the files of a run's folder, and lets one process at a time write there."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -68,8 +69,12 @@ class RunFolder:
         The kernel drops the lock with the process, so a killed run leaves none behind.
 
         Raises:
-            RunFolderError: another process holds it, or nothing can be written.
+            RunFolderError: another process holds it, nothing can be written, or Beam cannot be
+                given the path of the folder or of temporary files.
         """
+        for place in (str(self.root.resolve()), tempfile.gettempdir()):
+            if fault := files.unfit(place):
+                raise RunFolderError(fault)
         with ExitStack() as stack:
             try:
                 self.root.mkdir(parents=True, exist_ok=True)

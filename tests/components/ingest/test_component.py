@@ -19,7 +19,8 @@ from client import images
 from components import names
 from components.ingest import component, passes, report, work_lists
 from components.ingest.component import XrayExampleGen
-from components.ingest.listing import IngestError, fingerprint
+from components.ingest.entry import IngestError
+from components.ingest.listing import fingerprint
 from pipeline.beam.arguments import beam_args
 from pipeline.config import BeamConfig
 from tests.client.image_files import PATIENT_ID, dicom, encoded, grey, pixels

@@ -12,9 +12,9 @@ from PIL import Image
 from rich.console import Console
 
 from components.ingest import report
+from components.ingest.entry import Entry, IngestError
 from components.ingest.inspection import Record, size_class
 from components.ingest.ledger import Fate, decide
-from components.ingest.listing import Entry, IngestError
 from components.ingest.near_duplicates import difference_hash, pairs
 from components.ingest.settings import DataConfig
 from components.ingest.splitting import limit
@@ -58,7 +58,7 @@ def test_an_official_test_split_stays_whole():
 def test_the_report_tells_what_is_odd_about_films():
     odd = [record(f"f{n}", f"x{n}", notes=["its ViewPosition is LL"]) for n in range(3)]
     odd.append(record("g", "y", notes=["its BodyPartExamined is HAND", "its ViewPosition is LL"]))
-    notes = report.build(odd, [Fate(split="train")] * 4, 0).notes
+    notes = report.build(odd, [Fate(split="train")] * 4, {}).notes
     assert notes[-2:] == [
         "4 films: its ViewPosition is LL (the first: 'f0')",
         "1 film: its BodyPartExamined is HAND (the first: 'g')",
@@ -172,7 +172,7 @@ def test_seen_is_written_plus_duplicates_plus_rejected_and_nothing_leaks(seed):
     records = crowd(seed)
     decided = decide(records, CONFIG)
     assert len(decided) == len(records)
-    result = report.build(records, decided, left_out=0)
+    result = report.build(records, decided, left_out={})
     assert result.seen == result.written + result.duplicates + result.rejected == 400
     assert sum(result.reasons.values()) == result.rejected
     assert sum(counts["films"] for counts in result.splits.values()) == result.written
@@ -194,7 +194,7 @@ def test_the_order_of_the_files_changes_nothing():
 def test_one_patient_with_most_films_does_not_fill_the_validation_split():
     many = [record(f"{i}", f"{i}", group="00") for i in range(50)]
     few = [record(f"few {i}", f"few {i}", group=f"{i + 1:02d}") for i in range(50)]
-    result = report.build(many + few, decide(many + few, CONFIG), 0)
+    result = report.build(many + few, decide(many + few, CONFIG), {})
     assert (result.splits["val"]["films"], result.splits["test"]["films"]) == (10, 20)
 
 
@@ -229,11 +229,10 @@ def test_too_many_rejects_are_one_clear_line():
     bad = [record(f"NORMAL/{i}\n.jpeg", "", reason="truncated") for i in range(6)]
     records = bad + [record(f"{i}", f"{i}") for i in range(94)]
     decided = decide(records, CONFIG)
-    result = report.build(records, decided, 0)
+    result = report.build(records, decided, {})
     report.check(result, records, decided, max_rejected=0.06)
-    with pytest.raises(
-        IngestError, match=r"6 of 100 files are rejected \(6 truncated\).* 5% allows"
-    ) as e:
+    said = r"6 of 100 files are rejected, .* 5% allows: 6 truncated, such as 'NORMAL/0"
+    with pytest.raises(IngestError, match=said) as e:
         report.check(result, records, decided, max_rejected=0.05)
     assert "\n" not in str(e.value)
 
@@ -244,7 +243,7 @@ def test_a_set_of_one_patient_is_refused_with_the_remedy():
     ]
     decided = decide(records, CONFIG)
     with pytest.raises(IngestError, match=r"40 of 40 films are of one patient .*dicom.*manifest"):
-        report.check(report.build(records, decided, 0), records, decided, max_rejected=0)
+        report.check(report.build(records, decided, {}), records, decided, max_rejected=0)
 
 
 def test_names_that_are_not_utf8_can_be_written():
@@ -252,7 +251,7 @@ def test_names_that_are_not_utf8_can_be_written():
     test = record("t.jpg", "y", test=True, difference_hash=ALIKE, group="Q")
     others = [record(f"{i}", f"{i}", label=i % 2) for i in range(20)]
     records = [train, test, *others]
-    told = report.build(records, decide(records, CONFIG), 0)
+    told = report.build(records, decide(records, CONFIG), {})
     (names,) = told.near_duplicates
     assert any("ntgen" in name for name in names)
     assert " ".join(names).encode()
@@ -262,19 +261,19 @@ def test_nothing_left_is_an_error_whatever_the_limit():
     records = [record("a", "", reason="not_an_image")]
     decided = decide(records, CONFIG)
     with pytest.raises(IngestError, match="nothing is left"):
-        report.check(report.build(records, decided, 0), records, decided, max_rejected=1)
+        report.check(report.build(records, decided, {}), records, decided, max_rejected=1)
 
 
 def test_the_table_shows_every_count_and_note():
     records = [*crowd(), record("left [red]", "own", patient_from="file")]
-    result = report.build(records, decide(records, CONFIG), left_out=1234)
+    result = report.build(records, decide(records, CONFIG), left_out={"a word": 1234})
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(ledger_table(result))
     shown = console.export_text()
     for count in (result.seen, result.duplicates, result.rejected, *result.reasons.values()):
         assert f" {count:,} " in shown
     assert "each counts as its own patient" in shown
-    assert "1,234 files are left out" in shown
+    assert "1,234 files are left out: a word" in shown
 
 
 def picture(seed: int) -> Image.Image:

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from components.ingest import listing, patients
-from components.ingest.listing import Entry, IngestError, fingerprint
+from components.ingest.entry import Entry, IngestError
+from components.ingest.listing import fingerprint
 
 
 @pytest.fixture
@@ -144,8 +145,8 @@ def test_a_manifest_from_a_spreadsheet_is_read(tmp_path):
     ("text", "said"),
     [
         ("path,label\na,NORMAL\n", "no column patient_id"),
-        ("", "no column label, path, patient_id"),
-        ("path,label,patient_id\na,COVID,\n", "line 2: label 'covid' is none of normal, pneumonia"),
+        ("", "no column path, label, patient_id"),
+        ("path,label,patient_id\na,COVID,\n", "line 2: label 'COVID' is none of pneumonia"),
         ("path,label,patient_id,split\na,NORMAL,,dev\n", "line 2: split 'dev'"),
         ("path,label,patient_id,etiology\na,NORMAL,,fungus\n", "line 2: etiology 'fungus'"),
         ("path,label,patient_id\n,NORMAL,\n", "line 2: the path is empty"),

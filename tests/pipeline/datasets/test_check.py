@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 from rich.console import Console
 
 import cli
-from components.ingest.listing import IngestError
+from components.ingest.entry import IngestError
 from pipeline.datasets.check import check
 from pipeline.datasets.check_page import print_tables, write_page
 from pipeline.datasets.synthetic import files
