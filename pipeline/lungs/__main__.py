@@ -13,7 +13,8 @@ _SEED = 21
 _DRAWN = 240
 _CHILDREN = 1200
 _OTHERS = 1500
-_FIRST_STEPS, _SECOND_STEPS, _JUDGE_STEPS = 900, 1800, 450
+_WIPED = 1000
+_FIRST_STEPS, _SECOND_STEPS, _JUDGE_STEPS = 900, 1800, 900
 
 
 def main() -> None:
@@ -39,9 +40,13 @@ def main() -> None:
     lungs = lung_network.read_weights(lung_file)
     measure.dice_with_outlines(options.lungs, lungs)
     seen = teachers.seen(children, lungs)
+    plain = len(seen.films) // len(teachers.FORMS)
+    places = rng.integers(plain, size=_WIPED)
+    wiped = np.stack([judge.wiped(rng, seen.films[n], seen.lungs[n]) for n in places])
+    none = np.concatenate([nothing.films, teachers.without_lungs(wiped).films])
     judging = train.initial(frontal.shapes(), _SEED)
     chests = [seen, seen, teachers.slid(adults, lungs), drawn]
-    judge.fit(judging, lungs, chests, nothing.films, _JUDGE_STEPS, _SEED)
+    judge.fit(judging, lungs, chests, none, _JUDGE_STEPS, _SEED)
     train.save(judging, options.out / frontal.WEIGHTS.name)
 
 

@@ -7,15 +7,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 from tqdm import trange
 
+from components.counterfactuals.blending import blended, filled
 from components.image.frontal import logits
 from components.image.lung_network import Weights, lung_fields
 from pipeline.lungs.changes import change, labels
 from pipeline.lungs.teachers import SIDE, Teachers
 
 _RATE = 2e-3
-_FRONTAL, _SPOILT, _OTHER = 16, 10, 10  # films of a batch
+_FRONTAL, _SPOILT, _OTHER = 18, 10, 14  # films of a batch
 
 
 def spoilt(rng: np.random.Generator, film: NDArray[np.uint8], lungs: NDArray[np.bool_]) -> NDArray:
@@ -49,6 +51,36 @@ def spoilt(rng: np.random.Generator, film: NDArray[np.uint8], lungs: NDArray[np.
             return mixed.swapaxes(1, 2).reshape(SIDE, SIDE)
         case _:
             return _folded(rng, film, lungs)
+
+
+def wiped(rng: np.random.Generator, film: NDArray[np.uint8], lungs: NDArray[np.bool_]) -> NDArray:
+    """A frontal film without its lungs: greyed, blurred, or made of what lies around them.
+
+    Args:
+        rng: chooses how, and how much around the lungs goes with them.
+        film: uint8[160,160].
+        lungs: bool[160,160], of it.
+
+    Returns:
+        uint8[160,160].
+    """
+    hole = ndimage.gaussian_filter(
+        ndimage.binary_dilation(lungs, iterations=int(rng.integers(1, 6))).astype(np.float32),
+        rng.uniform(0.5, 3),
+    )
+    if rng.random() < 0.25:  # the middle of the chest
+        height, width = (int(SIDE * rng.uniform(0.6, 0.85)) for _ in range(2))
+        top, left = (SIDE - height) // 2, (SIDE - width) // 2
+        hole = np.zeros_like(hole)
+        hole[top : top + height, left : left + width] = 1
+    match rng.choice(["around", "grey", "blurred"], p=[0.5, 0.25, 0.25]):
+        case "around":
+            return filled(film, hole)
+        case "grey":
+            instead = np.full(film.shape, rng.uniform(30, 220), np.float32)
+        case _:
+            instead = ndimage.gaussian_filter(film.astype(np.float32), rng.uniform(10, 30))
+    return blended(instead.astype(np.uint8), film, hole)
 
 
 def fit(
