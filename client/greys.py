@@ -98,7 +98,7 @@ def _shares(
     if table:
         values = _looked_up(values, table)
         # Descriptors often say 16 bits of entries that need 12: viewers trust the entries.
-        low, high = 0, 2 ** int(table[1].max()).bit_length() - 1
+        low, high = 0.0, 2.0 ** int(table[1].max()).bit_length() - 1
     elif window:
         with np.errstate(over="ignore"):
             values = apply_windowing(values, window)

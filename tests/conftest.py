@@ -52,7 +52,8 @@ class _OneWorkerForOneRun(LoadFileScheduling):
     """A file's tests run in one worker, and so do the files that look at the same finished run."""
 
     _SAME_RUN = tuple(
-        f"tests/e2e/test_{name}.py" for name in ("evaluation_notebook", "flink", "report", "run")
+        f"tests/e2e/test_{name}.py"
+        for name in ("evaluation_notebook", "flink", "folders", "report", "run")
     )
 
     def _split_scope(self, nodeid: str) -> str:

@@ -103,5 +103,5 @@ def _candidates(xrays: Path) -> list[_Candidate]:
 
 def _labelled(folder: Path) -> Iterator[tuple[Film, str]]:
     for entry in listing.entries(folder):
-        if entry.label is not None:
+        if entry.label is not None and not entry.left_out:
             yield Film((folder / entry.path).read_bytes(), entry.label), entry.path

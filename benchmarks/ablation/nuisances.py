@@ -57,7 +57,7 @@ _FAULTS: tuple[Callable[[Image.Image, np.random.Generator], Image.Image], ...] =
     lambda film, draw: _values(lambda v: v + draw.choice([-0.12, 0.12]), film),
     lambda film, draw: _values(lambda v: 0.5 + (v - 0.5) * draw.choice([0.7, 1.3]), film),
     lambda film, draw: _values(lambda v: v + draw.normal(0, 0.03, v.shape), film),
-    lambda film, draw: film.rotate(draw.choice([-6, 6]), Image.Resampling.BICUBIC),
+    lambda film, draw: film.rotate(float(draw.choice([-6, 6])), Image.Resampling.BICUBIC),
     lambda film, draw: ImageOps.pad(ImageOps.scale(film, 0.92), film.size, color=0),
 )
 

@@ -87,7 +87,7 @@ def _letter(pen: ImageDraw.ImageDraw, size: int, draw: np.random.Generator) -> N
 
 def _text(pen: ImageDraw.ImageDraw, size: int, draw: np.random.Generator) -> None:
     font = ImageFont.load_default(size=draw.uniform(0.035, 0.06) * size)
-    place = (draw.uniform(0.02, 0.75) * size, draw.choice([0.03, 0.9]) * size)
+    place = (draw.uniform(0.02, 0.75) * size, float(draw.choice([0.03, 0.9])) * size)
     pen.text(place, _TEXTS[draw.integers(len(_TEXTS))], _bright(draw), font)
 
 

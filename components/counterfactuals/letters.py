@@ -61,7 +61,7 @@ def drawn(rng: np.random.Generator, side: int) -> Letter:
     # Half of them where markers mostly lie: a shortcut looks there, if anywhere.
     corner = (
         rng.uniform(0.02, 0.3),
-        rng.choice([rng.uniform(0.01, 0.08), rng.uniform(0.85, 0.92)]),
+        float(rng.choice([rng.uniform(0.01, 0.08), rng.uniform(0.85, 0.92)])),
     )
     return Letter(pixels, opacity, corner if rng.random() < 0.5 else None)
 

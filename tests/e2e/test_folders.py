@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ANY_MODEL, DONE, NO_FLOORS, REFUSED, TINY, settings
+from tests.e2e.conftest import ANY_MODEL, DONE, NO_FLOORS, NO_REPORT, REFUSED, TINY, settings
 
 FAILED = 1
 # A pattern, and a sibling that it matches.
@@ -70,6 +70,22 @@ def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path, films, pneumonia):
     assert "not UTF-8" in stopped.stderr
     assert len(stopped.stderr.splitlines()) == 1
     assert not list(cwd.iterdir())
+
+
+@pytest.mark.slow
+def test_a_serving_folder_that_is_a_pattern_is_recalibrated_beside_its_sibling(
+    tmp_path, finished, films, pneumonia
+):
+    served = finished[0] / "runs/default/serving/pneumonia"
+    for name in ("serving [1]", "serving 1"):
+        shutil.copytree(served, tmp_path / name)
+    before = content(tmp_path / "serving 1")
+    where = ("--serving-dir", str(tmp_path / "serving [1]"))
+    words = ("recalibrate", "--data", str(films), *where, *settings(*NO_FLOORS, *NO_REPORT))
+    ended = pneumonia(tmp_path, *words)
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
+    assert len(list((tmp_path / "serving [1]").glob("[0-9]*"))) == 2
+    assert content(tmp_path / "serving 1") == before
 
 
 @pytest.mark.slow

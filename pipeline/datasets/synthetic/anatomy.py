@@ -88,7 +88,7 @@ def random_anatomy(rng: np.random.Generator) -> Anatomy:
         clavicle_slope=rng.uniform(-0.14, 0.06),
         arm_height=rng.uniform(-0.5, 0.5),
         left_dome=rng.uniform(0.02, 0.09),
-        gas=rng.choice([0.0, rng.uniform(0.6, 1.0)], p=[0.45, 0.55]),
+        gas=float(rng.choice([0.0, rng.uniform(0.6, 1.0)], p=[0.45, 0.55])),
     )
 
 

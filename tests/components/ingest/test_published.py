@@ -2,18 +2,13 @@
 
 import csv
 import io
-import tarfile
-import zipfile
 
-import numpy as np
 import pytest
 
 from components.ingest import listing, manifest, report, tables
 from components.ingest.entry import IngestError
 from components.ingest.settings import DataConfig
-from pipeline.datasets import archives
 from pipeline.datasets.check import check
-from pipeline.datasets.unpack import UnpackError
 from tests.client.image_files import encoded, grey
 from tests.components.ingest import published_sets
 from tests.components.ingest.xray_sets import both_classes, films, ingest, write
@@ -183,91 +178,9 @@ def test_rare_reasons_are_counted_together():
     assert report.commonest(rejects).endswith("; 2 for other reasons")
 
 
-def _archive(base, name: str):
-    content = b"x"
-    if name.endswith("zip"):
-        with zipfile.ZipFile(base / name, "w") as archive:
-            archive.writestr("NORMAL/a.png", content)
-    elif name.endswith("npz"):
-        np.savez(base / name, train_images=np.zeros((1, 2, 2), np.uint8))
-    else:
-        with tarfile.open(base / name, "w:gz") as archive:
-            archive.addfile(tarfile.TarInfo("NORMAL/a.png"))
-    return base / name
-
-
-@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.npz", "a.archive.zip"])
-def test_an_archive_in_place_of_a_folder_is_answered_with_what_to_do(tmp_path, name):
-    archive = _archive(tmp_path, name)
-    with pytest.raises(IngestError, match=f"pneumonia data unpack {archive} FOLDER"):
-        listing.entries(archive)
-
-
 @pytest.mark.parametrize(
     ("name", "said"), [("film.png", "pneumonia predict"), ("notes.doc", "no CSV manifest")]
 )
 def test_a_file_in_place_of_a_folder_is_never_no_such_folder(tmp_path, name, said):
     write(tmp_path, {name: b"x"})
     assert said in listing.fault(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        tarfile.TarInfo("../outside"),
-        tarfile.TarInfo("/absolute"),
-        *(tarfile.TarInfo("NORMAL/link") for _ in range(2)),
-    ],
-)
-def test_a_tar_that_leads_outside_leaves_nothing(tmp_path, member):
-    if "link" in member.name:
-        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
-    with tarfile.open(tmp_path / "bad.tar", "w") as archive:
-        archive.addfile(tarfile.TarInfo("NORMAL/a.png"))
-        archive.addfile(member)
-    with pytest.raises(UnpackError, match="refused"):
-        archives.unpack(tmp_path / "bad.tar", tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.tar"]
-
-
-@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.xz", ".tar.bz2", ".zip", ".npz"])
-def test_a_damaged_archive_is_one_line_and_leaves_nothing(tmp_path, suffix):
-    base, *_ = published_sets.with_masks(tmp_path / "set", 20)
-    archive = tmp_path / f"set{suffix}"
-    if suffix == ".npz":
-        np.savez_compressed(archive, train_images=np.zeros((9, 28, 28), np.uint8))
-    elif suffix == ".zip":
-        with zipfile.ZipFile(archive, "w") as content:
-            for path in base.rglob("*.png"):
-                content.write(path)
-    else:
-        with tarfile.open(archive, f"w:{suffix[5:]}") as content:
-            content.add(base, ".")
-    data = bytearray(archive.read_bytes())
-    data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
-    archive.write_bytes(data)
-    with pytest.raises(UnpackError) as caught:
-        archives.unpack(archive, tmp_path / "out")
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "out").exists()
-    archive.write_bytes(data[: len(data) // 2])
-    with pytest.raises(UnpackError):
-        archives.unpack(archive, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
-    base, *_ = published_sets.with_masks(tmp_path / "set", 20)
-    with tarfile.open(tmp_path / "set.tgz", "w:gz") as content:
-        content.add(base, ".")
-    np.savez_compressed(tmp_path / "set.npz", train_images=np.zeros((99, 28, 28), np.uint8))
-    for name in ("set.tgz", "set.npz"):
-        with pytest.raises(UnpackError, match="refused"):
-            archives.unpack(tmp_path / name, tmp_path / "out", max_bytes=5000)
-
-
-def test_an_npz_of_another_task_is_refused_with_what_it_must_hold(tmp_path):
-    many = {"train_images": np.zeros((9, 28, 28), np.uint8), "train_labels": np.ones((9, 14))}
-    np.savez(tmp_path / "chestmnist.npz", **many)
-    with pytest.raises(UnpackError, match="train_labels 0 or 1"):
-        archives.unpack(tmp_path / "chestmnist.npz", tmp_path / "out")
