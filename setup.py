@@ -92,6 +92,7 @@ setup(
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
         "pipeline": ["schema.pbtxt"],
         "pipeline.datasets": ["check.html"],
+        "pipeline.runs": ["runs.html"],
     },
     install_requires=CLIENT,
     extras_require={

@@ -1,6 +1,8 @@
 """The gate's verdict as tables for the terminal."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from rich import box
 from rich.console import Console
@@ -8,9 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from components import names
+from components.evaluator.config import FEW
 from components.evaluator.results import Counts, Figure, Slice
 from components.ingest.report import Report
+from pipeline.runs.history import Finished
 from pipeline.runs.verdict import Verdict
+
+SMALL: Final = " *"  # marks a slice whose figures say little
 
 
 def show(verdict: Verdict, console: Console) -> None:
@@ -24,6 +30,29 @@ def show(verdict: Verdict, console: Console) -> None:
         _outcome(verdict),
     ):
         console.print(part, "", sep="\n")
+
+
+def show_runs(
+    runs: Sequence[Finished], changes: Sequence[Mapping[str, tuple[Any, Any]]], console: Console
+) -> None:
+    """Prints a line for each run, and what was changed from each to the next."""
+    table = _table("Runs", "started", "data", "gate", "recall (95 %)", "spec.", "AUC", "version")
+    for run in runs:
+        overall = run.verdict.evaluation.overall
+        table.add_row(
+            escape(run.name),
+            f"{run.started:%m-%d %H:%M}",
+            run.data,
+            "[green]blessed[/]" if run.verdict.blessed else "[red]refused[/]",
+            *(_short(figure) for figure in (overall.recall, overall.specificity)),
+            f"{overall.auc.value:.3f}",
+            str(run.verdict.version or "–"),
+        )
+    console.print(table, "", sep="\n")
+    for run, changed in zip(runs, changes, strict=True):
+        if changed:
+            told = "; ".join(f"{field} {old} → {new}" for field, (old, new) in changed.items())
+            console.print(f"[bold]{escape(run.name)}[/] {escape(told)}", highlight=False)
 
 
 def _bounds(verdict: Verdict, overall: Slice) -> Table:
@@ -55,10 +84,20 @@ def _confusion(counts: Counts) -> Table:
 
 
 def _slices(slices: list[Slice]) -> Table:
-    table = _table("Slices", "sick", "well", "recall (95 %)", "precision", "specificity", "AUC")
+    table = _table(
+        f"Slices ({SMALL.strip()}: fewer than {FEW} films of a class)",
+        "sick",
+        "well",
+        "recall (95 %)",
+        "precision",
+        "specificity",
+        "AUC",
+    )
     for item in slices:
         table.add_row(
-            escape(f"{item.key} {item.value}") if item.key else "all",
+            escape(f"{item.key} {item.value}{SMALL if item.is_small else ''}")
+            if item.key
+            else "all",
             str(item.counts.positives),
             str(item.counts.negatives),
             _short(item.recall),

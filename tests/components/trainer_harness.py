@@ -104,7 +104,7 @@ def raw_example() -> bytes:
     feature[names.IMAGE].bytes_list.value.append(png(0, 0))
     for name in (names.HEIGHT, names.WIDTH, names.LABEL):
         feature[name].int64_list.value.append(1)
-    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS)
+    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS, *names.GROUP_KEYS)
     for name in texts:
         feature[name].bytes_list.value.append(b"unknown")
     return example.SerializeToString()
