@@ -55,6 +55,37 @@ def show_runs(
             console.print(f"[bold]{escape(run.name)}[/] {escape(told)}", highlight=False)
 
 
+def show_trials(
+    trials: Sequence[Mapping[str, float | int | str]], sensitivity: float, console: Console
+) -> None:
+    """Prints the trials of a search, the best first, and whether one beats the configuration.
+
+    Args:
+        trials: `trial_id`, `score` and the values tried of each; the first one tried is the
+            configuration as it is.
+        sensitivity: asked for.
+        console: where to print.
+    """
+    default = min(trials, key=lambda trial: int(trial["trial_id"]))
+    values = [name for name in default if name not in ("trial_id", "score")]
+    table = _table("Trials", "score", *(name.replace("_", " ") for name in values))
+    for trial in trials:
+        name = "as configured" if trial is default else f"trial {trial['trial_id']}"
+        table.add_row(name, f"{trial['score']:.4f}", *(_value(trial[key]) for key in values))
+    console.print(table, "", sep="\n")
+    console.print(
+        f"score: specificity on val where {sensitivity:.0%} of the sick are found, less a "
+        "thousandth of the validation loss, which decides between equal ones"
+    )
+    gain = float(trials[0]["score"]) - float(default["score"])
+    better = f"trial {trials[0]['trial_id']} is better by {gain:.4f}"
+    console.print(better if gain > 0 else "no trial is better than the configuration as it is")
+
+
+def _value(value: float | str) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def _bounds(verdict: Verdict, overall: Slice) -> Table:
     table = _table("Gate on the test split", "figure", "95 % interval", "asked for", "")
     for bound in verdict.evaluation.bounds:

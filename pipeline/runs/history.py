@@ -85,7 +85,7 @@ def chosen(runs: Sequence[Finished], wanted: Sequence[str]) -> list[Finished]:
 def _of_folder(folder: RunFolder) -> Iterator[Finished]:
     seen = set()
     number = 0
-    for run in lineage.pipeline_runs(folder.metadata):
+    for run in reversed(list(lineage.pipeline_runs(folder.metadata))):
         reporter, pusher = run.steps.get("Reporter"), run.steps.get("AtomicPusher")
         if not (reporter and pusher and reporter.succeeded and pusher.succeeded):
             continue

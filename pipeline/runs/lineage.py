@@ -1,7 +1,7 @@
 """Reads from ML Metadata what a run's components wrote."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,12 @@ class PipelineRun:
     started: datetime
     steps: Mapping[str, Step]
 
+    @property
+    def is_tuning(self) -> bool:
+        """Whether it was to end with the Tuner."""
+        tuner = self.steps.get("Tuner")
+        return tuner is not None and tuner.succeeded and "Trainer" not in self.steps
+
 
 def open_store(database: Path) -> metadata_store.MetadataStore:
     """Opens the ML Metadata store in a SQLite file."""
@@ -46,31 +52,29 @@ def open_store(database: Path) -> metadata_store.MetadataStore:
     return metadata_store.MetadataStore(config)
 
 
-def latest_steps(database: Path) -> Mapping[str, Step]:
-    """Reads the newest pipeline run's steps, by component name; empty where none was started."""
-    runs = pipeline_runs(database, newest_only=True)
-    return runs[-1].steps if runs else {}
-
-
-def pipeline_runs(database: Path, *, newest_only: bool = False) -> list[PipelineRun]:
-    """Reads all pipeline runs that a database knows, the oldest first.
+def latest_steps(database: Path, *, tunings: bool = False) -> Mapping[str, Step]:
+    """Reads the newest pipeline run's steps, by component name; empty where none was started.
 
     Args:
         database: ML Metadata's SQLite file.
-        newest_only: whether to read no other.
+        tunings: whether a run that was to end with the Tuner counts.
     """
+    runs = (run for run in pipeline_runs(database) if tunings or not run.is_tuning)
+    return next((run.steps for run in runs), {})
+
+
+def pipeline_runs(database: Path) -> Iterator[PipelineRun]:
+    """Reads the pipeline runs that a database knows, the newest first."""
     store = open_store(database)
     contexts = sorted(
-        store.get_contexts_by_type("pipeline_run"), key=lambda one: one.create_time_since_epoch
+        store.get_contexts_by_type("pipeline_run"), key=lambda one: -one.create_time_since_epoch
     )
     type_names = {kind.id: kind.name for kind in store.get_artifact_types()}
-    found = []
-    for context in contexts[-1:] if newest_only else contexts:
+    for context in contexts:
         executions = store.get_executions_by_context(context.id)
         steps = [_step(store, execution, type_names) for execution in executions]
         started = datetime.fromtimestamp(context.create_time_since_epoch / 1000, UTC)
-        found.append(PipelineRun(started, {step.component: step for step in steps}))
-    return found
+        yield PipelineRun(started, {step.component: step for step in steps})
 
 
 def abandon_unfinished(database: Path, artifacts: Path) -> None:
