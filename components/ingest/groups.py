@@ -96,9 +96,10 @@ def pooled(films: Sequence[tuple[str, Mapping[str, str]]], least: int) -> list[d
     rare: set[tuple[str, str]] = set()
     for key in names.GROUP_KEYS:
         pool: set[str] = set()
-        of_key = (item for item in patients if item[0] == key)
+        of_key = [item for item in patients if item[0] == key]
         for item in sorted(of_key, key=lambda item: (len(patients[item]), item)):
-            if len(patients[item]) >= least and (not pool or len(pool) >= least):
+            enough = len(patients[item]) >= least and (not pool or len(pool) >= least)
+            if enough or len(of_key) == 1:  # what all have tells of nobody
                 break
             pool |= patients[item]
             rare.add(item)

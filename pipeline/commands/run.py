@@ -112,13 +112,16 @@ def carry_out(
     began = time.monotonic()
 
     def finish(console: Console) -> "tuple[Verdict, Path]":
-        from pipeline.runs import verdict
+        from pipeline.runs import tracking, verdict
         from pipeline.runs.publish import publish
 
         work()
         show_ledger(folder, console)
         show_more(console)
-        return verdict.of_run(folder), publish(folder)
+        outcome, report = verdict.of_run(folder), publish(folder)
+        if logged := tracking.log_newest(folder):
+            console.print(logged, highlight=False)
+        return outcome, report
 
     console = Console()
     done = attempted(folder, data, console, finish)

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def finished(runs: Path) -> list[Finished]:
     found = [
         run
         for database in sorted(runs.glob("*/metadata.db"))
-        for run in _of_folder(RunFolder(database.parent))
+        for run in of_folder(RunFolder(database.parent))
     ]
     return sorted(found, key=lambda run: run.started)
 
@@ -82,9 +82,10 @@ def chosen(runs: Sequence[Finished], wanted: Sequence[str]) -> list[Finished]:
     return [by_name[name] for name in wanted]
 
 
-def _of_folder(folder: RunFolder) -> Iterator[Finished]:
+def of_folder(folder: RunFolder) -> list[Finished]:
+    """Reads the finished runs of one folder, as `finished` does."""
+    found: list[Finished] = []
     seen = set()
-    number = 0
     for run in reversed(list(lineage.pipeline_runs(folder.metadata))):
         reporter, pusher = run.steps.get("Reporter"), run.steps.get("AtomicPusher")
         if not (reporter and pusher and reporter.succeeded and pusher.succeeded):
@@ -93,11 +94,11 @@ def _of_folder(folder: RunFolder) -> Iterator[Finished]:
         if key in seen:
             continue
         seen.add(key)
-        number += 1
         try:
-            yield _read(folder, f"{folder.root.name}.{number}", run)
+            found.append(_read(folder, f"{folder.root.name}.{len(seen)}", run))
         except (NoVerdictError, OSError) as error:
             _log.warning("%s: left out: %s", folder.root, error)
+    return found
 
 
 def _read(folder: RunFolder, name: str, run: lineage.PipelineRun) -> Finished:

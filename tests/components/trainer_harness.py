@@ -127,6 +127,9 @@ def fn_args(
             "operating_point": plain(Config().operating_point),
             "seed": seed,
             "cache_dir": str(cache) if cache else None,
+            "options": {},
+            "trials": 3,
             "code_version": "1",
         },
+        hyperparameters=None,
     )
