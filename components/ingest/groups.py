@@ -71,7 +71,8 @@ def read(
     """
     found = dict.fromkeys(names.GROUP_KEYS, names.UNKNOWN)
     for key, where in wanted.items():
-        text = told.get((where.column or "").strip().lower()) or str(header.get(where.dicom or "") or "")
+        in_table = told.get((where.column or "").strip().lower())
+        text = in_table or str(header.get(where.dicom or "") or "")
         found[key] = value(text, where.limits)
     return found
 
