@@ -52,16 +52,16 @@ def tune(config: Config, data_root: Path, folder: RunFolder) -> None:
     Raises:
         IngestError: `data_root` is missing or holds no X-rays of known class.
     """
-    with _prepared(config, folder):
-        LocalDagRunner().run(
-            create_pipeline(
-                config,
-                **_places(data_root, folder),
-                cache_dir=str(folder.cache.resolve()),
-                last_run=last_run_resolver,
-                only_tune=True,
-            )
+    _prepare(config, folder)
+    LocalDagRunner().run(
+        create_pipeline(
+            config,
+            **_places(config, data_root, folder),
+            cache_dir=str(folder.cache.resolve()),
+            last_run=last_run_resolver,
+            only_tune=True,
         )
+    )
 
 
 def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:
