@@ -19,6 +19,8 @@ COMMANDS = {
     ),
     "run": ("pipeline.commands.run", "run the pipeline: from a folder of X-rays to a pushed model"),
     "report": ("pipeline.commands.report", "print a finished run's verdict"),
+    "tune": ("pipeline.commands.tune", "look for better settings of the training"),
+    "runs": ("pipeline.commands.runs", "list finished runs, compare them on a page"),
     "serve": ("pipeline.commands.serve", "serve the pushed model over TensorFlow Serving's API"),
     "predict": ("client.predict_command", "ask a running server about X-rays"),
     "web": ("client.web.command", "open the web page on a running server"),

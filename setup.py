@@ -25,6 +25,7 @@ PIPELINE = [
     "h5py>=3.11",
     "jinja2>=3.1",
     "keras>=3.10",
+    "keras-tuner>=1.4.7",
     "matplotlib>=3.9",
     "onnx>=1.18",
     "prometheus-client>=0.21",
@@ -53,7 +54,10 @@ PACS = [
 
 KUBEFLOW = ["kfp>=2.16", "kfp-server-api>=2.4"]
 
+TRACKING = ["mlflow-skinny>=3.5", "tensorboard>=2.20"]
+
 TEST = [
+    *TRACKING,
     "axe-playwright-python>=0.1.4",
     "cryptography>=44",
     "hypothesis>=6.130",
@@ -92,6 +96,7 @@ setup(
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
         "pipeline": ["schema.pbtxt"],
         "pipeline.datasets": ["check.html"],
+        "pipeline.runs": ["runs.html"],
     },
     install_requires=CLIENT,
     extras_require={
@@ -100,6 +105,7 @@ setup(
         "web": WEB,
         "pacs": PACS,
         "kubeflow": KUBEFLOW,
+        "tracking": TRACKING,
         "test": TEST,
     },
     entry_points={

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from components import names
 
 SLICE: Final = 16  # images worked on at a time, whatever the batch
-_TEXTS: Final = (names.FILENAME, names.PATIENT_ID, names.ETIOLOGY)
+_TEXTS: Final = (names.FILENAME, names.SHA256, names.PATIENT_ID, names.ETIOLOGY)
 _SPEC: Final = {
     names.IMAGE: tf.io.FixedLenFeature([], tf.string),
     names.LABEL: tf.io.FixedLenFeature([], tf.int64),

@@ -49,6 +49,10 @@ ETIOLOGY: Final = "etiology"
 SIZE_CLASS: Final = "size_class"
 SOURCE: Final = "source"
 SLICE_KEYS: Final = (ETIOLOGY, SIZE_CLASS, SOURCE)
+# Who was examined, how and where: slices where the configuration says where to read them.
+GROUP_KEYS: Final = ("age_group", "sex", "view", "site", "manufacturer")
+UNKNOWN: Final = "unknown"
+POOLED: Final = "pooled"  # values that too few patients have to stand alone
 
 # Transformed tf.Example: the prepared grey image as one PNG, the label and the slice keys.
 IMAGE_PNG: Final = "image_png"

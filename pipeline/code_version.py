@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,13 +32,42 @@ def code_version(*modules: str, files: Iterable[Path] = ()) -> str:
     return digest.hexdigest()
 
 
+def version_of(function: str) -> str:
+    """Digests the module of a function given by its import path, as `code_version` does."""
+    return code_version(function.rpartition(".")[0])
+
+
+def fault(field: str, function: str) -> str | None:
+    """Says what is wrong with the import path of a function; None where its module is found.
+
+    Args:
+        field: of the configuration, to be named.
+        function: its import path; nothing is imported but the packages above its module.
+    """
+    module, _, name = function.rpartition(".")
+    try:
+        path = _path(module)
+    except (ImportError, ValueError):
+        path = None
+    if path is None:
+        return f"{field}: no module {module!r}; put its folder on PYTHONPATH"
+    tree = ast.parse(path.read_bytes())
+    if name not in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}:
+        return f"{field}: {path} defines no function {name!r}"
+    return None
+
+
 def sources(*modules: str) -> dict[str, Path]:
-    """Finds, by name, the files of the named modules and of all they import of this project."""
+    """Finds, by name, the files of the named modules and of all they import of this project.
+
+    A module of another project brings what it imports of that project's package, too.
+    """
+    packages = {*_PACKAGES, *(module.split(".")[0] for module in modules)}
     found: dict[str, Path] = {}
     pending = list(modules)
     while pending:
         module = pending.pop()
-        path = _path(module)
+        path = _path(module) if module.split(".")[0] in packages else None
         if path is None or module in found:
             continue
         found[module] = path
@@ -48,11 +78,21 @@ def sources(*modules: str) -> dict[str, Path]:
 
 
 def _path(module: str) -> Path | None:
-    if module.split(".")[0] not in _PACKAGES:
-        return None
-    base = _ROOT.joinpath(*module.split("."))
+    package, *below = module.split(".")
+    base = _home(package).joinpath(package, *below)
     candidates = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _home(package: str) -> Path:
+    """The folder that a top-level package or module lies in."""
+    if package in _PACKAGES:
+        return _ROOT
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return _ROOT
+    first = next(iter(spec.submodule_search_locations or ()), spec.origin) or _ROOT
+    return Path(first).parent
 
 
 def _imports(source: bytes) -> list[str]:

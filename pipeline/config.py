@@ -2,9 +2,9 @@
 
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -16,8 +16,11 @@ from components.image.settings import AugmentConfig, ImageConfig
 from components.ingest.settings import DataConfig
 from components.model.settings import ModelConfig, OperatingPointConfig
 from components.settings import Count, NonNegativeCount, settings
-from components.trainer.settings import TrainConfig
+from components.trainer.settings import TrainConfig, TuneConfig
 
+RUN_FN: Final = "components.trainer.run.run_fn"
+
+Dotted = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 Endpoint = Annotated[str, Field(pattern=r"^[^\s/:]+:\d{1,5}$")]
 
 
@@ -72,6 +75,15 @@ class BeamConfig:
 
 
 @settings
+class CodeConfig:
+    """A team's own functions in place of ours, by import path (docs/own-trainer.md)."""
+
+    run_fn: Dotted = RUN_FN
+    preprocessing_fn: Dotted = "components.transform.preprocessing_fn"
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # handed to both
+
+
+@settings
 class Config:
     """One run's whole configuration."""
 
@@ -83,11 +95,19 @@ class Config:
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    tune: TuneConfig = dataclasses.field(default_factory=TuneConfig)
+    code: CodeConfig = dataclasses.field(default_factory=CodeConfig)
     operating_point: OperatingPointConfig = dataclasses.field(default_factory=OperatingPointConfig)
     gate: GateConfig = dataclasses.field(default_factory=GateConfig)
     report: ReportConfig = dataclasses.field(default_factory=ReportConfig)
     push: PushConfig = dataclasses.field(default_factory=PushConfig)
     beam: BeamConfig = dataclasses.field(default_factory=BeamConfig)
+
+    @model_validator(mode="after")
+    def _tunes_what_it_knows(self) -> Self:
+        if self.tune.trials and self.code.run_fn != RUN_FN:
+            raise ValueError("tune.trials searches settings of our own run_fn only; set it to 0")
+        return self
 
 
 def load(

@@ -41,6 +41,29 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
     promotion.repair(folder.serving)  # a cached push looks at no file
 
 
+def tune(config: Config, data_root: Path, folder: RunFolder) -> None:
+    """As `run`, up to the Tuner; a `run` of the same configuration takes all of it from the cache.
+
+    Args:
+        config: the run's configuration, with `tune.trials`.
+        data_root: what ingest takes: a folder of classes, or one with a manifest.
+        folder: where the run keeps its things.
+
+    Raises:
+        IngestError: `data_root` is missing or holds no X-rays of known class.
+    """
+    _prepare(config, folder)
+    LocalDagRunner().run(
+        create_pipeline(
+            config,
+            **_places(config, data_root, folder),
+            cache_dir=str(folder.cache.resolve()),
+            last_run=last_run_resolver,
+            only_tune=True,
+        )
+    )
+
+
 def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:
     """As `run`, but only fits calibration and threshold of a pushed version; its weights stay.
 

@@ -1,12 +1,14 @@
 """The wiring: which component feeds which."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
+from tfx.components.tuner.component import Tuner
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
@@ -18,7 +20,7 @@ from components.recalibrator import Recalibrator
 from components.settings import plain
 from pipeline import steps
 from pipeline.beam.arguments import beam_args
-from pipeline.code_version import code_version
+from pipeline.code_version import code_version, version_of
 from pipeline.config import Config
 
 
@@ -35,6 +37,7 @@ def create_pipeline(
     infra_validator: Callable[[BaseChannel, BaseChannel], BaseNode] | None = None,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
     schema_file: str = str(steps.SCHEMA),
+    only_tune: bool = False,
 ) -> Pipeline:
     """The pipeline from a folder of X-rays to a pushed model; every runner runs this one.
 
@@ -53,6 +56,7 @@ def create_pipeline(
             `blessing` the Pusher asks for, too; None: the embedded server's alone.
         metadata: ML Metadata's connection, where the runner does not bring its own.
         schema_file: the schema, as the machine that runs the steps finds it.
+        only_tune: whether the Tuner is the last step.
     """
     checked = steps.data(config, data_root, data_fingerprint, schema_file, last_run)
     transform = _transform(config, checked.examples, checked.schema.outputs["schema"])
@@ -64,34 +68,51 @@ def create_pipeline(
         seed=config.seed,
         code_version=code_version("components.augmenter.component"),
     )
+    custom_config = {
+        "image": plain(config.image),
+        "model": plain(config.model),
+        "train": plain(config.train),
+        "operating_point": plain(config.operating_point),
+        "options": dict(config.code.options),
+        "seed": config.seed,
+        "cache_dir": cache_dir,
+    }
+    inputs = {
+        "examples": augmenter.outputs["augmented_examples"],
+        "transform_graph": transform.outputs["transform_graph"],
+        "train_args": trainer_pb2.TrainArgs(splits=[names.TRAIN]),
+    }
+    before = [*checked.nodes, transform, augmenter]
+    tuner = _tuner(config, inputs, custom_config) if config.tune.trials else None
+    if tuner and only_tune:
+        return _pipeline(config, [*before, tuner], pipeline_root, metadata)
     trainer = Trainer(
-        run_fn="components.trainer.run.run_fn",
-        examples=augmenter.outputs["augmented_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[names.TRAIN]),
+        run_fn=config.code.run_fn,
+        **inputs,
         eval_args=trainer_pb2.EvalArgs(
             splits=[names.VAL, *(names.VAL_LOOKS if config.augment.val_looks else ())]
         ),
-        custom_config={
-            "image": plain(config.image),
-            "model": plain(config.model),
-            "train": plain(config.train),
-            "operating_point": plain(config.operating_point),
-            "seed": config.seed,
-            "cache_dir": cache_dir,
-            "code_version": code_version("components.trainer.run"),
-        },
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
+        custom_config={**custom_config, "code_version": version_of(config.code.run_fn)},
     )
     model = trainer.outputs["model"]
     baseline_node = baseline(model) if baseline else None
     components = [
-        *checked.nodes,
-        transform,
-        augmenter,
+        *before,
+        *([tuner] if tuner else []),
         trainer,
         *([baseline_node] if baseline_node else []),
         *steps.release(config, checked, model, serving_dir, baseline_node, infra_validator),
     ]
+    return _pipeline(config, components, pipeline_root, metadata)
+
+
+def _pipeline(
+    config: Config,
+    components: list[BaseNode],
+    pipeline_root: str,
+    metadata: metadata_store_pb2.ConnectionConfig | None,
+) -> Pipeline:
     return Pipeline(
         pipeline_name=names.MODEL_NAME,
         pipeline_root=pipeline_root,
@@ -102,17 +123,31 @@ def create_pipeline(
     )
 
 
+def _tuner(config: Config, inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> Tuner:
+    return Tuner(
+        tuner_fn="components.trainer.tune.tuner_fn",
+        **inputs,
+        eval_args=trainer_pb2.EvalArgs(splits=[names.VAL]),
+        custom_config={
+            **custom_config,
+            "trials": config.tune.trials,
+            "code_version": code_version("components.trainer.tune"),
+        },
+    )
+
+
 def _transform(config: Config, examples: BaseChannel, schema: BaseChannel) -> Transform:
     return Transform(
         examples=examples,
         schema=schema,
-        preprocessing_fn="components.transform.preprocessing_fn",
+        preprocessing_fn=config.code.preprocessing_fn,
         splits_config=transform_pb2.SplitsConfig(
             analyze=[names.TRAIN], transform=[names.TRAIN, names.VAL]
         ),
         custom_config={
             "image": plain(config.image),
-            "code_version": code_version("components.transform"),
+            "options": dict(config.code.options),
+            "code_version": version_of(config.code.preprocessing_fn),
         },
         disable_statistics=True,
     )
@@ -149,15 +184,5 @@ def create_recalibration(
         code_version=code_version("components.recalibrator"),
     )
     recalibrator.add_upstream_node(checked.gate)
-    return Pipeline(
-        pipeline_name=names.MODEL_NAME,
-        pipeline_root=pipeline_root,
-        components=[
-            *checked.nodes,
-            recalibrator,
-            *steps.release(config, checked, recalibrator.outputs["model"], serving_dir),
-        ],
-        enable_cache=True,
-        metadata_connection_config=metadata,
-        beam_pipeline_args=beam_args(config.beam),
-    )
+    released = steps.release(config, checked, recalibrator.outputs["model"], serving_dir)
+    return _pipeline(config, [*checked.nodes, recalibrator, *released], pipeline_root, metadata)

@@ -117,7 +117,9 @@ def release(
         example_splits=[TEST],
         model=model,
         baseline_model=baseline.outputs["model"] if baseline else None,
-        eval_config=eval_config(config.gate, code_version("components.evaluator.config")),
+        eval_config=eval_config(
+            config.gate, code_version("components.evaluator.config"), tuple(config.data.groups)
+        ),
     )
     serving_check = ServingCheck(
         model=model,

@@ -81,16 +81,14 @@ def test_a_package_imports_only_what_lies_below_it(package):
 
 
 def test_only_what_tfx_wants_by_name_is_named_in_strings():
-    """TFX takes Trainer's and Transform's functions, and TFMA a metric, as import paths."""
-    wanted = {"components.trainer.run", "components.transform"}
+    """TFX takes Trainer's, Tuner's and Transform's functions, TFMA a metric, as import paths."""
+    wanted = {"components.trainer.run", "components.trainer.tune", "components.transform"}
     named = {
-        imported
-        for name, path in MODULES.items()
-        if name in {"pipeline.pipeline", "pipeline.steps"}
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.keyword) and (node.arg or "").endswith("_fn")
-        if isinstance(node.value, ast.Constant)
-        for imported in [str(node.value.value).rpartition(".")[0]]
+        str(node.value).rpartition(".")[0]
+        for name in ("pipeline.config", "pipeline.pipeline", "pipeline.steps")
+        for node in ast.walk(ast.parse(MODULES[name].read_text()))
+        if isinstance(node, ast.Constant) and str(node.value).endswith("_fn")
+        if "." in str(node.value)
     }
     assert named == wanted
 

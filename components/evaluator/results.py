@@ -96,7 +96,7 @@ class Slice:
     """The figures of all test X-rays, or of those with one value of a slice key.
 
     Attributes:
-        key: one of names.SLICE_KEYS; empty for all X-rays.
+        key: one of names.SLICE_KEYS or names.GROUP_KEYS; empty for all X-rays.
         value: the key's value, such as `bacteria`; empty for all X-rays.
         counts: decisions at the model's own threshold.
         recall: nan without a sick X-ray.
@@ -114,6 +114,12 @@ class Slice:
     specificity: Figure
     auc: Figure
     others: tuple[Figure, ...]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a class has some films, but too few for its figure to carry weight."""
+        counts = (self.counts.positives, self.counts.negatives)
+        return any(0 < count < config.FEW for count in counts)
 
 
 @dataclass(frozen=True)
@@ -266,7 +272,7 @@ def read(folder: Path) -> Results:
         for failure in validation.failures
     }
     total = next(metrics for key, metrics in result.slicing_metrics if not key)
-    bounds = _bounds(result.config, _values(total, names.LABEL), candidate.overall, failures)
+    bounds = _bounds(result.config, _values(total, names.LABEL), candidate, failures)
     return Results(
         evaluation=Evaluation(tuple(bounds), candidate.overall, candidate.slices),
         candidate=candidate,
@@ -274,6 +280,15 @@ def read(folder: Path) -> Results:
         if compared
         else None,
     )
+
+
+def lowest(slices: Iterable[Slice]) -> list[Figure]:
+    """The recall of the slices with enough sick films, the lowest first, named after the slice."""
+    judged = [item for item in slices if item.counts.positives >= config.FEW]
+    return [
+        replace(item.recall, name=f"recall, {item.key} {item.value}")
+        for item in sorted(judged, key=lambda item: item.recall.value)
+    ]
 
 
 def _measured(result: Any) -> Measured:
@@ -292,9 +307,11 @@ def _measured(result: Any) -> Measured:
 
 
 def _bounds(
-    eval_config: Any, values: Mapping[str, float], overall: Slice, failures: set[tuple[str, bool]]
+    eval_config: Any, values: Mapping[str, float], found: Measured, failures: set[tuple[str, bool]]
 ) -> Iterable[Bound]:
-    shown = {figure.name: figure for figure in (overall.recall, overall.precision)}
+    shown = {figure.name: figure for figure in (found.overall.recall, found.overall.precision)}
+    if judged := lowest(found.slices):
+        shown[config.SLICE_RECALL] = judged[0]
     for metric in (metric for spec in eval_config.metrics_specs for metric in spec.metrics):
         name = json.loads(metric.config or "{}").get("name")
         for per_slice in metric.per_slice_thresholds:

@@ -1,5 +1,7 @@
 """Settings of the gate."""
 
+from typing import Literal
+
 from components.settings import NonNegativeCount, Share, settings
 
 
@@ -11,6 +13,9 @@ class GateConfig:
     recall_lower_bound: Share = 0.90  # of the 95 % Wilson interval
     precision: Share = 0.80
     max_recall_drop: Share = 0.02  # against the model served before
+    # The least of every slice of the test films with at least 30 sick ones; null: no bound.
+    slice_recall: Share | None = None
+    slice_action: Literal["warn", "refuse"] = "warn"  # where a slice is below it
     # Mean over all corruptions of the drop of sensitivity or specificity, the larger; it warns.
     max_robustness_drop: Share = 0.1
     # Test films, half of them sick, that are asked about with changes that a model which decides by

@@ -3,6 +3,7 @@
 It inspects every file, decides what becomes of each, and writes the ones it keeps.
 """
 
+import dataclasses
 import json
 import logging
 import secrets
@@ -20,7 +21,7 @@ from tfx.types import Channel, ComponentSpec, artifact_utils, component_spec, st
 from tfx.types.artifact import Artifact
 
 from components import names
-from components.ingest import ledger, listing, passes, report, splitting, work_lists
+from components.ingest import groups, ledger, listing, passes, report, splitting, work_lists
 from components.ingest.entry import Entry, IngestError
 from components.ingest.inspection import Inspector, Record
 from components.ingest.ledger import Fate
@@ -97,6 +98,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             kept = [r for r, fate in zip(records, fates, strict=True) if fate.split == split]
             # By hash, so that a file holds a mixture of classes.
             kept.sort(key=lambda record: (record.sha256, record.path))
+            told = [(record.group, record.groups) for record in kept]
+            shown = groups.pooled(told, inspector.config.smallest_group)
+            kept = [
+                dataclasses.replace(record, groups=found)
+                for record, found in zip(kept, shown, strict=True)
+            ]
             lists = work_lists.write(f"{work}/{split}", kept)
             folder = artifact_utils.get_split_uri([examples], split)
             fileio.makedirs(folder)

@@ -1,6 +1,7 @@
 """What a data set says of one file, before anyone opens it."""
 
 import dataclasses
+from collections.abc import Mapping
 
 
 class IngestError(ValueError):
@@ -20,6 +21,7 @@ class Entry:
         source: as in a manifest, else None.
         problem: why the file system yields nothing there, else empty.
         left_out: why it is not for this training, though nothing is wrong with it; else empty.
+        told: the table's values in the columns that groups are read from.
     """
 
     path: str
@@ -30,3 +32,4 @@ class Entry:
     source: str | None = None
     problem: str = ""
     left_out: str = ""
+    told: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from client import images
-from components.ingest import near_duplicates, patients
+from client import dicom, images
+from components.ingest import groups, near_duplicates, patients
 from components.ingest.entry import Entry
 from components.ingest.settings import DataConfig
 
@@ -21,7 +22,8 @@ class Record:
     path: where it is read again. name: as it is written, patients' names taken out. group: stands
     for the patient (patients.group). patient_id: as it is written. patient_from: manifest, dicom,
     name, or file where each file is its own patient. sha256: of the bytes to be stored. reason
-    and detail: why it is rejected, else empty. notes: what is odd about a film that is not.
+    and detail: why it is rejected, else empty. notes: what is odd about a film that is not. groups:
+    its value for each of names.GROUP_KEYS.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Record:
     reason: str = ""
     detail: str = ""
     notes: Sequence[str] = ()
+    groups: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +92,18 @@ class Inspector:
             width=xray.width,
             height=xray.height,
             notes=xray.notes,
+            groups=groups.read(entry.told, self._header(entry, xray), self.config.groups),
         )
+
+    def _header(self, entry: Entry, xray: images.XRay) -> Mapping[str, Any]:
+        """The values of the DICOM keywords that groups are read from."""
+        keywords = [where.dicom for where in self.config.groups.values() if where.dicom]
+        if xray.source_format != "dicom" or not keywords:
+            return {}
+        caps = {"max_bytes": self.config.max_bytes, "max_pixels": self.config.max_pixels}
+        content = images.file_content(self.folder / entry.path, self.config.max_bytes)
+        dataset = dicom.checked(content, **caps)
+        return {keyword: dataset.get(keyword) for keyword in keywords}
 
     def _patient(self, entry: Entry, xray: images.XRay) -> tuple[str, str]:
         pattern = patients.compile_pattern(self.config.patient_pattern)

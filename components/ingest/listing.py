@@ -77,7 +77,7 @@ def entries(base: Path, config: DataConfig | None = None) -> Iterator[Entry]:
         return _folder_entries(base)
     config = config or DataConfig()
     known = None if config.columns else published.shape(table)
-    return published.entries(table, known) if known else manifest.entries(table, config)
+    return published.entries(table, known, config) if known else manifest.entries(table, config)
 
 
 def films(base: Path, config: DataConfig, left_out: Counter[str]) -> Iterator[Entry]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from components import names
+from components.ingest import groups
 from components.ingest.entry import Entry, IngestError
 from components.ingest.settings import COLUMNS, DataConfig
 from components.ingest.tables import OTHER_FINDING, Table, Words
@@ -31,6 +32,7 @@ def entries(table: Table, config: DataConfig) -> Iterator[Entry]:
         IngestError: a column is missing, or a value is none that is known.
     """
     columns = _columns(table, config)
+    of_groups = groups.columns(table, config.groups)
     words = Words(config.positive, config.negative)
     has_rule = bool(config.positive or config.negative)
     for where, row in table.rows():
@@ -53,6 +55,7 @@ def entries(table: Table, config: DataConfig) -> Iterator[Entry]:
             etiology=_choice(where, "etiology", values, ETIOLOGIES) or None,
             source=values["source"] or None,
             left_out=OTHER_FINDING if other else "",
+            told={column: row[column] for column in of_groups},
         )
 
 

@@ -133,6 +133,7 @@ def serialize(record: Record, content: bytes) -> bytes:
         names.ETIOLOGY: record.etiology.encode(),
         names.SIZE_CLASS: size_class(record.width, record.height).encode(),
         names.SOURCE: record.source.encode("utf-8", "replace"),
+        **{key: text.encode("utf-8", "replace") for key, text in record.groups.items()},
     }
     return tf.train.Example(
         features=tf.train.Features(feature={key: _feature(value) for key, value in values.items()})

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from client.walking import walk
+from components.ingest import groups
 from components.ingest.entry import Entry, IngestError
+from components.ingest.settings import DataConfig
 from components.ingest.tables import OTHER_FINDING, Table, Words
 
 _NOT_HERE = "listed in the table, but not below its folder"
@@ -43,13 +45,17 @@ def shape(table: Table) -> Shape | None:
     return next((one for one in _SHAPES if one.columns <= set(table.columns)), None)
 
 
-def entries(table: Table, published: Shape) -> Iterator[Entry]:
+def entries(table: Table, published: Shape, config: DataConfig) -> Iterator[Entry]:
     """Streams the films that a published table lists, each once, though it have several rows.
 
-    Raises IngestError where none of them lies below the table's folder.
+    Raises IngestError where none of them lies below the table's folder, or a group's column is
+    missing.
     """
+    of_groups = groups.columns(table, config.groups)
     films = {
-        (published.end(row), published.patient(row), *published.judged(row)): None
+        (published.end(row), published.patient(row), *published.judged(row)): {
+            column: row[column] for column in of_groups
+        }
         for _, row in table.rows()
     }
     places = _places(table, max((_depth(end) for end, *_ in films), default=1))
@@ -59,7 +65,7 @@ def entries(table: Table, published: Shape) -> Iterator[Entry]:
             f"{table.path}: none of its {len(films):,} films lies below its folder, the first: "
             f"{first}; put the table beside the images"
         )
-    for end, patient, label, why in films:
+    for (end, patient, label, why), told in films.items():
         found = places.get(end, [])
         yield Entry(
             path=found[0] if found else end,
@@ -67,6 +73,7 @@ def entries(table: Table, published: Shape) -> Iterator[Entry]:
             patient=patient,
             problem="several files of this name: " + ", ".join(found[:3]) if found[1:] else "",
             left_out=why or ("" if found else _NOT_HERE),
+            told=told,
         )
 
 

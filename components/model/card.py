@@ -24,14 +24,15 @@ def build(summary: Mapping[str, Any]) -> Card:
     """
     point = summary["operating_point"]
     validation = summary["validation"]
+    network = summary.get("network") or _of_before(summary)
     return {
         "Model details": {
             "Name": "pneumonia",
-            "Kind": "VGG-16 (Simonyan and Zisserman 2015), global average pooling, one logit",
+            "Kind": network["kind"],
             "Version": summary["trained_at"],
             "Code version": summary["code_version"],
             "Starting weights": summary["weights"],
-            "Trained layers": f"{summary['config']['model']['first_trainable']} and after",
+            "Trained layers": network["trained"],
             "Input": "JPEG or PNG of a frontal chest X-ray",
             "Output": "probability of pneumonia, decision, heat map",
             "Licence": "Apache-2.0; the starting weights are Oxford VGG's, CC BY 4.0",
@@ -95,6 +96,14 @@ def documents(summary: Mapping[str, Any]) -> dict[str, bytes]:
         SUMMARY: json.dumps(summary, indent=1).encode(),
         CARD: json.dumps(card, indent=1).encode(),
         "model_card.md": markdown(card).encode(),
+    }
+
+
+def _of_before(summary: Mapping[str, Any]) -> dict[str, str]:
+    """The network of a version from before its summary said which it is."""
+    return {
+        "kind": "VGG-16 (Simonyan and Zisserman 2015), global average pooling, one logit",
+        "trained": f"{summary['config']['model']['first_trainable']} and after",
     }
 
 

@@ -1,9 +1,12 @@
-"""VGG-16 whose evidence is averaged over the lungs: a frozen, cached trunk, and a trained top.
+"""A network whose evidence is averaged over the lungs: a frozen, cached trunk, and a trained top.
+
+`build` makes the VGG-16, `joined` a network of any other layers.
 
 K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
 2015; the head after B. Zhou et al., "Learning Deep Features for Discriminative Localization", 2016.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,12 +24,14 @@ _MEANS_BGR: Final = (103.939, 116.779, 123.68)  # of ImageNet, as Keras's `caffe
 _ELSEWHERE: Final = 1e-4
 _POOLED: Final = {"block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3"}
 
+Layers = Callable[[keras.KerasTensor], keras.KerasTensor]
+
 
 @dataclass(frozen=True)
 class Network:
     """The two halves of one network; calling `top` on `trunk`'s output is the whole.
 
-    The head reads block5_conv3, not block5_pool, as Zhou et al. do: its maps have twice the
+    VGG-16's head reads block5_conv3, not block5_pool, as Zhou et al. do: its maps have twice the
     resolution (14x14 at 224 pixels), and the average over them needs no pooling first. The trunk's
     last channel is no feature but the share of lung in each place.
 
@@ -37,6 +42,8 @@ class Network:
         maps: float32[N,h,w,C+1] to the last feature maps float32[N,14,14,512] (at S=224, width 1).
         attention: float32[N,h,w,C+1] to what each place weighs, float32[N,14,14] of mean 1.
         evidence_from: what the average is taken over, `lungs` or `film`.
+        kind: what it is, for the model card.
+        trained: which layers are trained, for the model card.
     """
 
     trunk: keras.Model
@@ -45,6 +52,8 @@ class Network:
     maps: keras.Model
     attention: keras.Model
     evidence_from: str
+    kind: str
+    trained: str
 
     def evidence(self, features: tf.Tensor) -> tf.Tensor:
         """Each place's contribution to the logit: the class-activation map, exact.
@@ -80,36 +89,70 @@ def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Ne
     """
     names = list(LAYERS)
     split = (*names, HEAD).index(config.first_trainable)
+    network = joined(
+        size,
+        lambda grey: _convolutions(_normalised(grey), names[:split], config.width),
+        lambda features: _convolutions(features, names[split:], config.width),
+        config,
+        seed,
+        kind="VGG-16 (Simonyan and Zisserman 2015), global average pooling, one logit",
+        trained=f"{config.first_trainable} and after",
+    )
+    for half, part in ((network.trunk, names[:split]), (network.top, names[split:])):
+        for name in part:
+            half.get_layer(name).set_weights(
+                [weights.arrays[f"{name}/kernel"], weights.arrays[f"{name}/bias"]]
+            )
+    return network
+
+
+def joined(
+    size: int,
+    early: Layers,
+    late: Layers,
+    config: ModelConfig,
+    seed: int,
+    *,
+    kind: str,
+    trained: str,
+) -> Network:
+    """Joins layers to a network: the frozen ones, the trained ones, and a head over the lungs.
+
+    Args:
+        size: side of the input in pixels, a multiple of 32.
+        early: the trunk's layers, from uint8[N,S,S,1], grey 0..255, to float32[N,h,w,C]; what they
+            give is cached, so they must do the same each time. h and w divide S.
+        late: the top's, from the trunk's output to the last feature maps; their sides divide S.
+        config: dropout before the head, and where the evidence comes from.
+        seed: of dropout.
+        kind, trained: for the model card.
+    """
     grey = keras.Input((size, size, 1), dtype="uint8", name="grey")
-    early = _convolutions(_normalised(grey), names[:split], config.width)
+    seen = early(grey)
     lungs = LungFields(name="lungs")(grey)
     trunk_output = keras.layers.Concatenate(name="with_lungs")(
-        [early, _shrunk(lungs, early.shape[1], "lungs_of_places")]
+        [seen, _shrunk(lungs, seen.shape[1], "lungs_of_places")]
     )
     trunk = keras.Model(grey, trunk_output, name="trunk")
     trunk.trainable = False
 
     features = keras.Input(trunk_output.shape[1:], name="features")
-    last = _convolutions(features[..., :-1], names[split:], config.width)
+    last = late(features[..., :-1])
     attention = _attention(features[..., -1:], last.shape[1], config.evidence)
     pooled = keras.ops.mean(last * attention, axis=(1, 2))
     kept = keras.layers.Dropout(config.dropout, seed=seed, name="dropout")(pooled)
     # Zeros: training starts from "don't know", not from the chance answer of a random head.
     head = keras.layers.Dense(1, kernel_initializer="zeros", name=HEAD)
-    network = Network(
+    return Network(
         trunk=trunk,
         view=keras.Model(grey, [trunk_output, lungs[..., 0]], name="view"),
         top=keras.Model(features, head(kept), name="top"),
         maps=keras.Model(features, last, name="maps"),
         attention=keras.Model(features, attention[..., 0], name="attention"),
         evidence_from=config.evidence,
+        kind=kind,
+        trained=trained,
     )
-    for half, part in ((trunk, names[:split]), (network.top, names[split:])):
-        for name in part:
-            half.get_layer(name).set_weights(
-                [weights.arrays[f"{name}/kernel"], weights.arrays[f"{name}/bias"]]
-            )
-    return network
 
 
 class LungFields(keras.layers.Layer):

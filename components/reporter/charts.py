@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from components import statistics
-from components.evaluator.results import Curves, Interval, Measured, Results
+from components.evaluator.results import Curves, Figure, Interval, Measured, Results
 from components.reporter.plot import Axis, Plot, count_axis, range_axis, unit_axis
 from components.stress.corruptions import STRENGTHS
 from components.stress.heat_maps import STEPS
@@ -91,6 +91,33 @@ def calibration(curves: Curves) -> Markup:
     for bucket in curves.buckets:
         interval = statistics.wilson(bucket.sick, bucket.films)
         plot.cross((bucket.probability, bucket.share), "model", along=interval)
+    return plot.svg()
+
+
+def over_runs(
+    title: str, figures: Sequence[Figure | None], limits: Sequence[float | None]
+) -> Markup:
+    """Draws one figure from run to run with its intervals, and the bound on it as a line.
+
+    Args:
+        title: the figure's name.
+        figures: one for each run, the oldest first; None where it was not measured.
+        limits: the bound of each run; None where there was none.
+    """
+    ends = [end for f in figures if f for end in (f.value, *(f.interval or ()))]
+    drawn = [(number, limit) for number, limit in enumerate(limits, 1) if limit is not None]
+    plot = Plot(
+        f"{title} by run",
+        count_axis("run", len(figures)),
+        range_axis("", [*ends, *(limit for _, limit in drawn)]),
+        height=260,
+    )
+    # Half a run to either side, so that the bound of a single run is a line, too.
+    plot.line([(n + side, limit) for n, limit in drawn for side in (-0.5, 0.5)], "kept")
+    known = [(number, figure) for number, figure in enumerate(figures, 1) if figure]
+    plot.line([(number, figure.value) for number, figure in known], "model")
+    for number, figure in known:
+        plot.cross((number, figure.value), "model", along=_if_known(figure.interval))
     return plot.svg()
 
 
@@ -184,7 +211,10 @@ def _roc_points(curves: Curves) -> list[tuple[float, float]]:
     return [(1 - point.specificity, point.sensitivity) for point in curves.turns()]
 
 
+def _if_known(interval: Interval | None) -> Interval | None:
+    return None if interval is None or math.isnan(interval[0]) else interval
+
+
 def _mirrored(interval: Interval | None) -> Interval | None:
-    if interval is None or math.isnan(interval[0]):
-        return None
-    return 1 - interval[1], 1 - interval[0]
+    known = _if_known(interval)
+    return (1 - known[1], 1 - known[0]) if known else None

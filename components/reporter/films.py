@@ -24,6 +24,7 @@ class Film:
     Attributes:
         position: among the split's records, from 0.
         name: the file's.
+        sha256: of its bytes as they are stored.
         patient: the patient's pseudonym.
         etiology: one of listing.ETIOLOGIES.
         label: 0 or 1.
@@ -33,6 +34,7 @@ class Film:
 
     position: int
     name: str
+    sha256: str
     patient: str
     etiology: str
     label: int
@@ -96,6 +98,7 @@ def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
                 Film(
                     position=len(films) + offset,
                     name=examples[names.FILENAME][offset],
+                    sha256=examples[names.SHA256][offset],
                     patient=examples[names.PATIENT_ID][offset],
                     etiology=examples[names.ETIOLOGY][offset],
                     label=int(examples[names.LABEL][offset]),
@@ -142,13 +145,14 @@ def galleries(model: tf.Module, split: Split, films: Sequence[Film], count: int)
             title=title,
             text=text,
             total=len(chosen) if counted else None,
-            pictures=tuple(_pictures(model, split, chosen[:count])),
+            pictures=tuple(pictures(model, split, chosen[:count])),
         )
         for title, text, chosen, counted in kinds
     ]
 
 
-def _pictures(model: tf.Module, split: Split, films: Sequence[Film]) -> Iterable[Picture]:
+def pictures(model: tf.Module, split: Split, films: Sequence[Film]) -> Iterable[Picture]:
+    """Asks a model for the heat maps of some of a split's films."""
     images = split.images([film.position for film in films])
     overlays: list[bytes] = []
     for batch in batches(images):

@@ -1,17 +1,13 @@
 """Renders the report: one file that loads nothing from elsewhere."""
 
-import base64
 import importlib.metadata
-import importlib.resources
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import tensorflow as tf
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tfx.types import artifact_utils
 from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
@@ -24,13 +20,11 @@ from components.examples import Split
 from components.files import replacing
 from components.model.card import CARD, EXTRA, SUMMARY
 from components.pusher import versions
-from components.reporter import charts, data, films
+from components.reporter import charts, data, films, html
+from components.reporter.html import TEMPLATES
 from components.serving_check.component import REPORT
-from components.statistics import wilson
 from components.stress.component import FILE
 
-TEMPLATES: Final = Path(__file__).with_name("templates")
-_FONT: Final = "static/fonts/ibm-plex-sans.woff2"
 _SOFTWARE: Final = ("tensorflow", "keras", "tfx", "tensorflow-model-analysis", "apache-beam")
 
 
@@ -58,8 +52,8 @@ def write(
     settings = config["report"]
     stress = json.loads((uris["stress_test"] / FILE).read_text("utf-8"))
     held = data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"])
-    warnings = [*held.warnings, *_warnings(stress, config["gate"])]
-    template = _environment().get_template("report.html")
+    warnings = [*held.warnings, *_warnings(stress, config["gate"], measured)]
+    template = html.environment(TEMPLATES).get_template("report.html")
     page = template.render(
         name=config["name"],
         classes=names.CLASSES,
@@ -85,15 +79,22 @@ def write(
         lineage=_lineage(artifacts, data_version, saved_model, training),
         artifacts=artifacts,
         config=yaml.safe_dump(dict(config), sort_keys=False),
-        font=_font(),
+        font=html.font(),
     )
     with replacing(target) as file:
         file.write(page.encode())
     return warnings
 
 
-def _warnings(stress: Mapping[str, Any], gate: Mapping[str, Any]) -> Iterator[str]:
+def _warnings(
+    stress: Mapping[str, Any], gate: Mapping[str, Any], measured: Results
+) -> Iterator[str]:
     """What the gate does not refuse for, and people should know."""
+    floor = gate["slice_recall"]
+    if floor is not None and gate["slice_action"] == "warn":
+        for figure in results.lowest(measured.candidate.slices):
+            if figure.value < floor:
+                yield f"{figure.title} {figure.text} is below {floor:.4f}"
     if stress["robustness"] and stress["robustness"]["mean_drop"] > gate["max_robustness_drop"]:
         yield (
             f"on corrupted films sensitivity or specificity drops by "
@@ -110,34 +111,6 @@ def _warnings(stress: Mapping[str, Any], gate: Mapping[str, Any]) -> Iterator[st
 
 def _is_blessed(blessing: Artifact) -> bool:
     return blessing.get_int_custom_property("blessed") == 1
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(
-        num=_number,
-        count="{:,}".format,
-        words=lambda name: name.replace("_", " "),
-        jpeg=_jpeg,
-        known=lambda interval: interval is not None and not _missing(interval[0]),
-    )
-    environment.globals.update(wilson=wilson)
-    return environment
-
-
-def _number(value: Any, digits: int = 4) -> str:
-    # Adding 0.0 makes -0.0 a plain zero.
-    return "–" if _missing(value) else f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def _missing(value: Any) -> bool:
-    return value is None or math.isnan(value)
 
 
 def _explorer(measured: Results, threshold: float) -> dict[str, Any]:
@@ -177,13 +150,3 @@ def _lineage(
         ("Trained", training["trained_at"]),
         ("Software", software),
     ]
-
-
-def _jpeg(path: str) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(Path(path).read_bytes()).decode()
-
-
-def _font() -> str:
-    """The web page's typeface, so that both look alike."""
-    font = importlib.resources.files("client.web").joinpath(_FONT).read_bytes()
-    return "data:font/woff2;base64," + base64.b64encode(font).decode()

@@ -5,9 +5,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,13 @@ _TRANSFORM_GRAPH = "transform_fn"  # TFTransformOutput.TRANSFORM_FN_DIR
 
 @dataclass(frozen=True)
 class Settings:
-    """What Trainer's custom_config says."""
+    """What Trainer's custom_config says; `options` are a team's own, for its own network."""
 
     image: ImageConfig
     model: ModelConfig
     train: TrainConfig
     operating_point: OperatingPointConfig
+    options: Mapping[str, Any]
     seed: int
     code_version: str
 
@@ -51,48 +52,74 @@ class Settings:
             model=ModelConfig(**custom_config["model"]),
             train=precision.resolve(TrainConfig(**custom_config["train"])),
             operating_point=OperatingPointConfig(**custom_config["operating_point"]),
+            options=custom_config["options"],
             seed=custom_config["seed"],
             code_version=custom_config["code_version"],
         )
 
+    def tuned(self, values: Mapping[str, Any]) -> "Settings":
+        """With values that a Tuner found, by the fields' names in `model` and `train`."""
+        of_model, of_train = (
+            {name: value for name, value in values.items() if hasattr(section, name)}
+            for section in (self.model, self.train)
+        )
+        return replace(
+            self, model=replace(self.model, **of_model), train=replace(self.train, **of_train)
+        )
+
+
+# Builds the network, and names the weights that it starts from.
+Builder = Callable[[Settings], tuple[Network, imagenet.Weights]]
+
 
 def run_fn(fn_args: "FnArgs") -> None:
-    """Trains and exports a model; called by TFX's Trainer.
+    """Trains and exports a VGG-16; called by TFX's Trainer. Raises as `train` does."""
+    train(fn_args, vgg16)
+
+
+def vgg16(settings: Settings) -> tuple[Network, imagenet.Weights]:
+    """Builds the network of the configuration on the weights that it names."""
+    start = imagenet.load(settings.model.weights, width=settings.model.width, seed=settings.seed)
+    return build(settings.image.size, settings.model, start, settings.seed), start
+
+
+def train(fn_args: "FnArgs", builder: Builder) -> None:
+    """Trains and exports a network of anybody's.
 
     The SavedModel goes to `serving_model_dir`, with warm-up requests, model card and summary
     below `assets.extra`; TensorBoard logs to `model_run_dir`. Features and the state of
-    the training go to custom_config's `cache_dir`, where an interrupted run finds them.
+    the training go to custom_config's `cache_dir`, where an interrupted run finds them. What a
+    Tuner found is taken in place of the configuration's values.
+
+    Args:
+        fn_args: TFX's.
+        builder: builds the network.
 
     Raises:
         ValueError: a split is empty or lacks a class, or the weights are not VGG-16's.
     """
     settings = Settings.of(fn_args.custom_config)
-    cache_dir = fn_args.custom_config["cache_dir"]
-    if cache_dir:
-        _run(fn_args, settings, Path(cache_dir))
+    if fn_args.hyperparameters:
+        settings = settings.tuned(fn_args.hyperparameters["values"])
+    with cache_of(fn_args) as cache:
+        _run(fn_args, settings, builder, cache)
+
+
+@contextmanager
+def cache_of(fn_args: "FnArgs") -> Iterator[Path]:
+    """Yields custom_config's `cache_dir`; where there is none, a folder that goes away."""
+    if cache_dir := fn_args.custom_config["cache_dir"]:
+        yield Path(cache_dir)
     else:
         with tempfile.TemporaryDirectory() as scratch:
-            _run(fn_args, settings, Path(scratch))
+            yield Path(scratch)
 
 
-def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
-    strategy = _strategy()
+def _run(fn_args: "FnArgs", settings: Settings, builder: Builder, cache: Path) -> None:
+    strategy = devices()
     with strategy.scope():
-        start = imagenet.load(
-            settings.model.weights, width=settings.model.width, seed=settings.seed
-        )
-        network = build(settings.image.size, settings.model, start, settings.seed)
-
-    def features(split: str, files: list[str], arithmetic: str) -> Features:
-        return feature_cache.compute(network.trunk, files, cache / "features", split, arithmetic)
-
-    train = features(names.TRAIN, fn_args.train_files, settings.train.precision)
-    # The threshold is chosen on val, so val is seen as the served model will see it.
-    val, *looks = (
-        features(split, [files], "float32")
-        for split, files in zip((names.VAL, *names.VAL_LOOKS), fn_args.eval_files, strict=False)
-    )
-    _check_classes(train, val)
+        network, start = builder(settings)
+    train, val, *looks = features_of(network, fn_args, settings, cache)
     checkpoint = cache / "training" / f"{_key(settings, train, val, start)}.npz"
     fitted = _fit(network, train, val, settings, checkpoint, fn_args.model_run_dir, strategy)
     score = scorer(network, network.evidence)
@@ -104,7 +131,7 @@ def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
         score_all(scorer(network, network.attention), val),
         seen,
     )
-    summary = _summary(settings, start, train, val, fitted, point)
+    summary = _summary(settings, network, start, train, val, fitted, point)
     summary["validation"]["looks"] = _by_look(seen, point)
     transform = f"{fn_args.transform_output}/{_TRANSFORM_GRAPH}"
     # The last channel tells where the lungs are, not what a film looks like.
@@ -115,7 +142,29 @@ def _run(fn_args: "FnArgs", settings: Settings, cache: Path) -> None:
     feature_cache.prune(cache / "features", settings.train.cache_gigabytes * 1e9)
 
 
-def _strategy() -> tf.distribute.Strategy:
+def features_of(
+    network: Network, fn_args: "FnArgs", settings: Settings, cache: Path
+) -> list[Features]:
+    """What the trunk makes of the training films, the validation films, and each of their looks.
+
+    Raises:
+        ValueError: a split is empty or lacks a class.
+    """
+
+    def features(split: str, files: list[str], arithmetic: str) -> Features:
+        return feature_cache.compute(network.trunk, files, cache / "features", split, arithmetic)
+
+    train = features(names.TRAIN, fn_args.train_files, settings.train.precision)
+    # The threshold is chosen on val, so val is seen as the served model will see it.
+    val, *looks = (
+        features(split, [files], "float32")
+        for split, files in zip((names.VAL, *names.VAL_LOOKS), fn_args.eval_files, strict=False)
+    )
+    _check_classes(train, val)
+    return [train, val, *looks]
+
+
+def devices() -> tf.distribute.Strategy:
     """All GPUs of this machine; TensorFlow's default device where there is one or none."""
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
@@ -185,6 +234,7 @@ def _scalar(tag: str, value: float) -> None:
 
 def _summary(
     settings: Settings,
+    network: Network,
     start: imagenet.Weights,
     train: Features,
     val: Features,
@@ -203,6 +253,7 @@ def _summary(
         "trained_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "code_version": config.pop("code_version"),
         "config": config,
+        "network": {"kind": network.kind, "trained": network.trained},
         "weights": {"source": start.source, "sha256": start.sha256},
         **counts,
         "epochs": [asdict(epoch) for epoch in fitted.history],

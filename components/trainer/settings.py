@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.settings import Count, NonNegative, settings
+from components.settings import Count, NonNegative, NonNegativeCount, settings
+
+
+@settings
+class TuneConfig:
+    """Whether a Tuner looks for better settings before the Trainer, which then takes them."""
+
+    trials: NonNegativeCount = 0  # 0: no Tuner
 
 
 @settings

@@ -5,8 +5,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,9 +15,15 @@ from rich.markup import escape
 from client.exit_codes import DONE, FAILED, REFUSED, USAGE
 from components.ingest import listing
 from components.model.settings import AUTO, RANDOM
+from pipeline import code_version
 from pipeline import config as configuration
 from pipeline.commands.console import add_settings, complain, reported
 from pipeline.runs.folder import PRETRAINED, RUNS, RunFolder, RunFolderError
+
+if TYPE_CHECKING:  # TensorFlow, and half a minute
+    from pipeline.runs.verdict import Verdict
+
+Result = TypeVar("Result")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,18 +36,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the pipeline and prints the gate's verdict; returns the exit code."""
+    return in_folder("run", args, args.set, _run)
+
+
+def in_folder(
+    command: str,
+    args: argparse.Namespace,
+    overrides: Sequence[str],
+    work: Callable[[configuration.Config, Path, RunFolder], int],
+) -> int:
+    """Does a command's work on a configuration and a folder that fit; returns the exit code.
+
+    Args:
+        command: its name, for complaints.
+        args: what `add_arguments` asks for.
+        overrides: `section.field=value`.
+        work: takes the configuration, the data's folder and the run's folder, which is locked.
+    """
     try:
-        config = configuration.load(args.config, args.set, args.run)
+        config = configuration.load(args.config, overrides, args.run)
     except configuration.ConfigError as error:
-        return complain("run", error, USAGE)
+        return complain(command, error, USAGE)
     if fault := _fault(config, args.data):
-        return complain("run", fault, USAGE)
+        return complain(command, fault, USAGE)
     folder = RunFolder(RUNS / config.name)
     try:
         with folder.locked():
-            return _run(config, args.data, folder)
+            return work(config, args.data, folder)
     except RunFolderError as error:
-        return complain("run", error, FAILED)
+        return complain(command, error, FAILED)
 
 
 def _fault(config: configuration.Config, data: Path) -> str | None:
@@ -52,7 +76,9 @@ def _fault(config: configuration.Config, data: Path) -> str | None:
     source = config.model.weights
     if source not in (AUTO, RANDOM) and not Path(source).is_file():
         return f"model.weights: no file {source!r}; give {AUTO}, {RANDOM} or a file"
-    return None
+    own = {"run_fn": config.code.run_fn, "preprocessing_fn": config.code.preprocessing_fn}
+    faults = (code_version.fault(f"code.{field}", path) for field, path in own.items())
+    return next(filter(None, faults), None)
 
 
 def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
@@ -83,42 +109,60 @@ def carry_out(
     Returns:
         The exit code: DONE for a blessed model, REFUSED for a refused one, else FAILED.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    console = Console()
     began = time.monotonic()
-    console.print(
-        f"{folder.root}: X-rays from {escape(str(data))}; full log in {folder.log}", highlight=False
-    )
-    with reported(console, folder.log):
-        try:
-            from pipeline.commands import tables
-            from pipeline.runs import verdict
-            from pipeline.runs.publish import publish
 
-            work()
-            _show_ledger(folder, console)
-            show_more(console)
-            outcome = verdict.of_run(folder)
-            report = publish(folder)
-        except Exception as error:
-            logging.getLogger(__name__).exception("the run failed")
-            errors = Console(stderr=True, highlight=False)
-            errors.print(f"[red]failed:[/] {escape(_reason(error))}")
-            errors.print(f"more in {folder.log}")
-            return FAILED
+    def finish(console: Console) -> "tuple[Verdict, Path]":
+        from pipeline.runs import tracking, verdict
+        from pipeline.runs.publish import publish
+
+        work()
+        show_ledger(folder, console)
+        show_more(console)
+        outcome, report = verdict.of_run(folder), publish(folder)
+        if logged := tracking.log_newest(folder):
+            console.print(logged, highlight=False)
+        return outcome, report
+
+    console = Console()
+    done = attempted(folder, data, console, finish)
+    if done is None:
+        return FAILED
+    from pipeline.commands import tables
+
+    outcome, report = done
     tables.show(outcome, console)
     console.print(f"report: {report}", highlight=False)
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]")
     return DONE if outcome.blessed else REFUSED
 
 
-def _show_ledger(folder: RunFolder, console: Console) -> None:
+def attempted(
+    folder: RunFolder, data: Path, console: Console, work: Callable[[Console], Result]
+) -> Result | None:
+    """Does the work, a line for each step; None where it failed, which is said in one line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    console.print(
+        f"{folder.root}: X-rays from {escape(str(data))}; full log in {folder.log}", highlight=False
+    )
+    with reported(console, folder.log):
+        try:
+            return work(console)
+        except Exception as error:
+            logging.getLogger(__name__).exception("the run failed")
+            errors = Console(stderr=True, highlight=False)
+            errors.print(f"[red]failed:[/] {escape(_reason(error))}")
+            errors.print(f"more in {folder.log}")
+            return None
+
+
+def show_ledger(folder: RunFolder, console: Console) -> None:
     """Prints what became of the files, and copies the ingest report to the run's folder."""
     from components.ingest.report import read
     from pipeline.commands.tables import ledger_table
     from pipeline.runs import lineage
 
-    report = lineage.latest_steps(folder.metadata)["XrayExampleGen"].outputs["ingest_report"].uri
+    ingest = lineage.latest_steps(folder.metadata, tunings=True)["XrayExampleGen"]
+    report = ingest.outputs["ingest_report"].uri
     shutil.rmtree(folder.ingest, ignore_errors=True)
     shutil.copytree(report, folder.ingest)
     console.print(ledger_table(read(report)))

@@ -1,6 +1,8 @@
 """The gate's verdict as tables for the terminal."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from rich import box
 from rich.console import Console
@@ -8,9 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from components import names
+from components.evaluator.config import FEW
 from components.evaluator.results import Counts, Figure, Slice
 from components.ingest.report import Report
+from pipeline.runs.history import Finished
 from pipeline.runs.verdict import Verdict
+
+SMALL: Final = " *"  # marks a slice whose figures say little
 
 
 def show(verdict: Verdict, console: Console) -> None:
@@ -24,6 +30,60 @@ def show(verdict: Verdict, console: Console) -> None:
         _outcome(verdict),
     ):
         console.print(part, "", sep="\n")
+
+
+def show_runs(
+    runs: Sequence[Finished], changes: Sequence[Mapping[str, tuple[Any, Any]]], console: Console
+) -> None:
+    """Prints a line for each run, and what was changed from each to the next."""
+    table = _table("Runs", "started", "data", "gate", "recall (95 %)", "spec.", "AUC", "version")
+    for run in runs:
+        overall = run.verdict.evaluation.overall
+        table.add_row(
+            escape(run.name),
+            f"{run.started:%m-%d %H:%M}",
+            run.data,
+            "[green]blessed[/]" if run.verdict.blessed else "[red]refused[/]",
+            *(_short(figure) for figure in (overall.recall, overall.specificity)),
+            f"{overall.auc.value:.3f}",
+            str(run.verdict.version or "–"),
+        )
+    console.print(table, "", sep="\n")
+    for run, changed in zip(runs, changes, strict=True):
+        if changed:
+            told = "; ".join(f"{field} {old} → {new}" for field, (old, new) in changed.items())
+            console.print(f"[bold]{escape(run.name)}[/] {escape(told)}", highlight=False)
+
+
+def show_trials(
+    trials: Sequence[Mapping[str, float | int | str]], sensitivity: float, console: Console
+) -> None:
+    """Prints the trials of a search, the best first, and whether one beats the configuration.
+
+    Args:
+        trials: `trial_id`, `score` and the values tried of each; the first one tried is the
+            configuration as it is.
+        sensitivity: asked for.
+        console: where to print.
+    """
+    default = min(trials, key=lambda trial: int(trial["trial_id"]))
+    values = [name for name in default if name not in ("trial_id", "score")]
+    table = _table("Trials", "score", *(name.replace("_", " ") for name in values))
+    for trial in trials:
+        name = "as configured" if trial is default else f"trial {trial['trial_id']}"
+        table.add_row(name, f"{trial['score']:.4f}", *(_value(trial[key]) for key in values))
+    console.print(table, "", sep="\n")
+    console.print(
+        f"score: specificity on val where {sensitivity:.0%} of the sick are found, less a "
+        "thousandth of the validation loss, which decides between equal ones"
+    )
+    gain = float(trials[0]["score"]) - float(default["score"])
+    better = f"trial {trials[0]['trial_id']} is better by {gain:.4f}"
+    console.print(better if gain > 0 else "no trial is better than the configuration as it is")
+
+
+def _value(value: float | str) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _bounds(verdict: Verdict, overall: Slice) -> Table:
@@ -55,10 +115,20 @@ def _confusion(counts: Counts) -> Table:
 
 
 def _slices(slices: list[Slice]) -> Table:
-    table = _table("Slices", "sick", "well", "recall (95 %)", "precision", "specificity", "AUC")
+    table = _table(
+        f"Slices ({SMALL.strip()}: fewer than {FEW} films of a class)",
+        "sick",
+        "well",
+        "recall (95 %)",
+        "precision",
+        "specificity",
+        "AUC",
+    )
     for item in slices:
         table.add_row(
-            escape(f"{item.key} {item.value}") if item.key else "all",
+            escape(f"{item.key} {item.value}{SMALL if item.is_small else ''}")
+            if item.key
+            else "all",
             str(item.counts.positives),
             str(item.counts.negatives),
             _short(item.recall),

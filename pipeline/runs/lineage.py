@@ -1,8 +1,9 @@
 """Reads from ML Metadata what a run's components wrote."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ml_metadata import metadata_store
@@ -26,6 +27,21 @@ class Step:
     cached: bool
     succeeded: bool
     outputs: Mapping[str, Output]
+    parameters: Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """One run of the whole pipeline: when it was started, and its steps by component name."""
+
+    started: datetime
+    steps: Mapping[str, Step]
+
+    @property
+    def is_tuning(self) -> bool:
+        """Whether it was to end with the Tuner."""
+        tuner = self.steps.get("Tuner")
+        return tuner is not None and tuner.succeeded and "Trainer" not in self.steps
 
 
 def open_store(database: Path) -> metadata_store.MetadataStore:
@@ -36,19 +52,29 @@ def open_store(database: Path) -> metadata_store.MetadataStore:
     return metadata_store.MetadataStore(config)
 
 
-def latest_steps(database: Path) -> dict[str, Step]:
-    """Reads the newest pipeline run's steps, by component name; empty where none was started."""
+def latest_steps(database: Path, *, tunings: bool = False) -> Mapping[str, Step]:
+    """Reads the newest pipeline run's steps, by component name; empty where none was started.
+
+    Args:
+        database: ML Metadata's SQLite file.
+        tunings: whether a run that was to end with the Tuner counts.
+    """
+    runs = (run for run in pipeline_runs(database) if tunings or not run.is_tuning)
+    return next((run.steps for run in runs), {})
+
+
+def pipeline_runs(database: Path) -> Iterator[PipelineRun]:
+    """Reads the pipeline runs that a database knows, the newest first."""
     store = open_store(database)
-    runs = store.get_contexts_by_type("pipeline_run")
-    if not runs:
-        return {}
-    newest = max(runs, key=lambda context: context.create_time_since_epoch)
-    type_names = {kind.id: kind.name for kind in store.get_artifact_types()}
-    steps = (
-        _step(store, execution, type_names)
-        for execution in store.get_executions_by_context(newest.id)
+    contexts = sorted(
+        store.get_contexts_by_type("pipeline_run"), key=lambda one: -one.create_time_since_epoch
     )
-    return {step.component: step for step in steps}
+    type_names = {kind.id: kind.name for kind in store.get_artifact_types()}
+    for context in contexts:
+        executions = store.get_executions_by_context(context.id)
+        steps = [_step(store, execution, type_names) for execution in executions]
+        started = datetime.fromtimestamp(context.create_time_since_epoch / 1000, UTC)
+        yield PipelineRun(started, {step.component: step for step in steps})
 
 
 def abandon_unfinished(database: Path, artifacts: Path) -> None:
@@ -94,6 +120,7 @@ def _step(
             event.path.steps[0].key: _output(artifacts[event.artifact_id], type_names)
             for event in events
         },
+        parameters=_values(execution),
     )
 
 
@@ -105,13 +132,18 @@ def _component(store: metadata_store.MetadataStore, execution: mlmd.Execution) -
 
 
 def _output(artifact: mlmd.Artifact, type_names: Mapping[int, str]) -> Output:
-    properties = {**artifact.properties, **artifact.custom_properties}
     return Output(
         uri=Path(artifact.uri),
         type_name=type_names[artifact.type_id],
-        properties={
-            name: getattr(value, value.WhichOneof("value"))
-            for name, value in properties.items()
-            if value.WhichOneof("value") in ("int_value", "double_value", "string_value")
-        },
+        properties=_values(artifact),
     )
+
+
+def _values(record: mlmd.Artifact | mlmd.Execution) -> dict[str, int | float | str]:
+    """The properties that are plain values."""
+    properties = {**record.properties, **record.custom_properties}
+    return {
+        name: getattr(value, value.WhichOneof("value"))
+        for name, value in properties.items()
+        if value.WhichOneof("value") in ("int_value", "double_value", "string_value")
+    }

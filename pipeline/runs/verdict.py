@@ -11,7 +11,9 @@ from components.counterfactuals.findings import Findings
 from components.evaluator import results
 from components.evaluator.results import Evaluation, NoVerdictError
 from components.pusher import versions
+from pipeline.runs import lineage
 from pipeline.runs.folder import RunFolder
+from pipeline.runs.lineage import Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +38,14 @@ class Verdict:
 
 def of_run(folder: RunFolder) -> Verdict:
     """The verdict on the newest run in the folder; raises NoVerdictError where it broke off."""
+    return of_steps(folder, lineage.latest_steps(folder.metadata))
+
+
+def of_steps(folder: RunFolder, steps: Mapping[str, Step]) -> Verdict:
+    """The verdict on one of the folder's runs, by its steps; raises as `of_run`."""
     from components.counterfactuals import findings
     from components.serving_check.component import REPORT
-    from pipeline.runs import lineage
 
-    steps = lineage.latest_steps(folder.metadata)
     pusher = steps.get("AtomicPusher")
     if pusher is None or not pusher.succeeded:
         raise NoVerdictError(

@@ -45,6 +45,13 @@ def test_a_perfect_ranking_of_few_films_is_no_proof() -> None:
     assert statistics.newcombe(0.0, 10, 10) == (0.0, pytest.approx(1 - few))
 
 
+def test_mcnemar_s_test_is_exact() -> None:
+    assert statistics.mcnemar(0, 0) == 1.0
+    assert statistics.mcnemar(5, 0) == pytest.approx(2 / 2**5)
+    assert statistics.mcnemar(0, 5) == statistics.mcnemar(5, 0)
+    assert statistics.mcnemar(6, 6) == 1.0
+
+
 @pytest.mark.parametrize("apart", [0.5, 1.5, 2.5])
 def test_nineteen_of_twenty_intervals_hold_the_true_area(apart: float) -> None:
     """Of normally distributed scores, the classes' means `apart` deviations from each other."""

@@ -29,7 +29,7 @@ def film(seed: int) -> bytes:
 
 
 def raw_example(seed: int) -> dict[str, object]:
-    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS)
+    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS, *names.GROUP_KEYS)
     return {
         names.IMAGE: film(seed),
         names.HEIGHT: 90,

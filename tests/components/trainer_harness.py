@@ -104,7 +104,7 @@ def raw_example() -> bytes:
     feature[names.IMAGE].bytes_list.value.append(png(0, 0))
     for name in (names.HEIGHT, names.WIDTH, names.LABEL):
         feature[name].int64_list.value.append(1)
-    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS)
+    texts = (names.FILENAME, names.SHA256, names.PATIENT_ID, *names.SLICE_KEYS, *names.GROUP_KEYS)
     for name in texts:
         feature[name].bytes_list.value.append(b"unknown")
     return example.SerializeToString()
@@ -127,6 +127,9 @@ def fn_args(
             "operating_point": plain(Config().operating_point),
             "seed": seed,
             "cache_dir": str(cache) if cache else None,
+            "options": {},
+            "trials": 3,
             "code_version": "1",
         },
+        hyperparameters=None,
     )

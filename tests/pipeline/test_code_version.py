@@ -1,3 +1,5 @@
+import pytest
+
 from pipeline import code_version as module
 from pipeline.code_version import code_version
 
@@ -21,6 +23,35 @@ def test_an_edit_changes_the_version_of_those_that_import_it_and_of_no_other(tmp
     (tmp_path / "pipeline" / "model.py").write_text("import tensorflow  # edited\n")
     assert code_version("pipeline.training") != training
     assert code_version("pipeline.imaging") == imaging
+
+
+def test_another_team_s_module_counts_with_what_it_imports_of_its_own(tmp_path, monkeypatch):
+    package = tmp_path / "their_trainer"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "main.py").write_text(
+        "import json\nfrom their_trainer import layers\n\n\ndef run_fn(fn_args):\n    pass\n"
+    )
+    (package / "layers.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = module.version_of("their_trainer.main.run_fn")
+    (package / "layers.py").write_text("X = 2\n")
+    assert module.version_of("their_trainer.main.run_fn") != before
+    assert module.fault("code.run_fn", "their_trainer.main.run_fn") is None
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("nowhere.at.all", "no module 'nowhere.at'"),
+        ("pipeline.nowhere.run_fn", "no module 'pipeline.nowhere'"),
+        ("pipeline.config.run_fn", "defines no function 'run_fn'"),
+    ],
+)
+def test_a_function_that_is_not_there_is_named_before_anything_runs(function, said):
+    fault = module.fault("code.run_fn", function)
+    assert fault.startswith("code.run_fn: ")
+    assert said in fault
 
 
 def test_modules_that_import_each_other_are_no_trap(tmp_path, monkeypatch):

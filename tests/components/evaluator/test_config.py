@@ -162,6 +162,31 @@ def test_no_pneumonia_in_the_test_split_is_refused_and_shown(tmp_path: Path) -> 
     assert outcome.as_json()["evaluation"]["overall"]["recall"]["value"] is None
 
 
+@pytest.mark.parametrize(
+    ("sick", "action", "blessed"),
+    [(30, "refuse", False), (29, "refuse", True), (30, "warn", True)],
+)
+def test_a_slice_below_its_floor_is_refused_where_enough_films_judge_it(
+    tmp_path: Path, sick: int, action: str, blessed: bool
+) -> None:
+    missed = 6
+    rows = [
+        *cases(tp=200, fn=0, fp=2, tn=60),
+        *[Case(1, 0.9, "virus")] * (sick - missed),
+        *[Case(1, 0.1, "virus")] * missed,
+    ]
+    gate = GateConfig(slice_recall=0.85, slice_action=action)
+    judged = judge(tmp_path, rows, gate)
+    assert judged.blessed == blessed
+    slices = {(item.key, item.value): item for item in judged.evaluation.slices}
+    assert slices["etiology", "virus"].is_small == (sick < 30)
+    if not blessed:
+        (unmet,) = (bound for bound in judged.evaluation.bounds if not bound.ok)
+        assert unmet.reason == "recall, etiology virus 0.8000 is below 0.8500"
+    lowest, *_ = results.lowest(judged.evaluation.slices)
+    assert lowest.name == ("recall, etiology virus" if sick >= 30 else "recall, size_class small")
+
+
 def test_edited_metric_code_makes_another_configuration() -> None:
     """TFX's cache key of Evaluator holds its configuration, not this project's code."""
     before = config.eval_config(GateConfig(), "1")
