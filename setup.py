@@ -4,6 +4,7 @@ from setuptools import find_packages, setup
 
 # Light on purpose: neither the client nor `pneumonia --help` may need TensorFlow.
 CLIENT = [
+    "google-crc32c>=1.7",
     "grpcio>=1.71",
     "numpy>=1.26",
     "pillow>=11",
