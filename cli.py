@@ -31,6 +31,7 @@ COMMANDS = {
     "drift": ("pipeline.commands.drift", "are the films asked about still like the model's own?"),
     "outcomes": ("pipeline.commands.outcomes", "add the final diagnoses of logged films"),
     "audit": ("pipeline.commands.audit", "recall and precision after the push, from outcomes"),
+    "shadow": ("pipeline.commands.shadow", "ask a candidate about logged films, and compare"),
     "pack": ("pipeline.commands.pack", "write what training changed of a model, to publish it"),
     "kubeflow": ("kubeflow.command", "compile, submit and follow the pipeline on Kubeflow"),
 }

@@ -57,6 +57,7 @@ KUBEFLOW = ["kfp>=2.16", "kfp-server-api>=2.4"]
 TEST = [
     "axe-playwright-python>=0.1.4",
     "cryptography>=44",
+    "grafana-foundation-sdk>=1769699998!10.1",
     "hypothesis>=6.130",
     "ipykernel>=6.29",
     "jsonschema>=4.23",

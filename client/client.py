@@ -52,6 +52,13 @@ class PneumoniaClient:
         self._channel = open_channel(grpc, target, tls)
         self._methods = exchange.Methods(self._channel)
 
+    @property
+    def keeps(self) -> str:
+        """What the request log keeps: "nothing", "answers" or "films"."""
+        if self._log is None:
+            return "nothing"
+        return "films" if self._log.pixels else "answers"
+
     def predict(self, image: Image, *, cam: bool = False) -> Prediction:
         """Asks for one X-ray: a path, bytes, a binary file, or an XRay that was read before.
 

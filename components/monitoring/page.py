@@ -1,21 +1,26 @@
-"""The page of a drift report: one file that loads nothing from elsewhere, in the report's style."""
+"""The pages of drift and shadow: one file each that loads nothing, in the report's style."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
+from PIL import Image
 
 from components.files import replacing
 from components.monitoring.audit import Audit
 from components.monitoring.drift import FEWEST, LEVEL, Window
 from components.monitoring.estimate import Estimate
 from components.monitoring.sample import Sample
+from components.monitoring.shadow import Difference, Shadow
+from components.pictures import thumbnail
 from components.reporter.plot import Plot, count_axis, range_axis, unit_axis
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
+_SIDE: Final = 320  # pixels of a heat map
 _STYLE: Final = Path(__file__).parents[1] / "reporter" / "templates"
 
 
@@ -28,6 +33,7 @@ class Report:
         source: what the reference is, in words.
         reference: its films.
         windows: what was found in each.
+        newest: the films of the last.
         left_out: films of other models, which were not compared.
         divergences: by window's name and measure; see `divergence`.
         estimates: by window's name.
@@ -38,6 +44,7 @@ class Report:
     source: str
     reference: Sample
     windows: Sequence[Window]
+    newest: Sample
     left_out: int
     divergences: Mapping[str, Mapping[str, float]]
     estimates: Mapping[str, Estimate]
@@ -51,6 +58,38 @@ class Report:
 
 def write(report: Report, target: Path) -> None:
     """Writes the page, whole or not at all."""
+    page = _template("drift.html").render(
+        report=report,
+        fewest=FEWEST,
+        level=LEVEL,
+        shares=_shares(report),
+        chances=_chances(report.windows),
+        control=_control(report.audit) if report.audit else None,
+    )
+    with replacing(target) as file:
+        file.write(page.encode())
+
+
+def write_shadow(
+    found: Shadow, differences: Sequence[Difference], served: int, candidate: int, target: Path
+) -> None:
+    """Writes a shadow's page, whole or not at all."""
+    pictures = [
+        {"of": one, "served": _picture(one.overlays[0]), "candidate": _picture(one.overlays[1])}
+        for one in differences
+    ]
+    page = _template("shadow.html").render(
+        found=found, pictures=pictures, served=served, candidate=candidate
+    )
+    with replacing(target) as file:
+        file.write(page.encode())
+
+
+def _picture(png: bytes) -> str:
+    return thumbnail(Image.open(io.BytesIO(png)).convert("RGB"), _SIDE)
+
+
+def _template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader([_TEMPLATES, _STYLE]),
         autoescape=True,
@@ -61,16 +100,7 @@ def write(report: Report, target: Path) -> None:
     environment.filters["num"] = lambda value, digits=3: (
         "–" if value != value else f"{value:.{digits}f}"
     )
-    page = environment.get_template("drift.html").render(
-        report=report,
-        fewest=FEWEST,
-        level=LEVEL,
-        shares=_shares(report),
-        chances=_chances(report.windows),
-        control=_control(report.audit) if report.audit else None,
-    )
-    with replacing(target) as file:
-        file.write(page.encode())
+    return environment.get_template(name)
 
 
 def _shares(report: Report) -> Markup:

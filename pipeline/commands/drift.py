@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         source=source,
         reference=reference,
         windows=windows,
+        newest=parts[-1][1],
         left_out=left_out,
         divergences=_divergences(reference, parts, {w.name for w in windows if w.drifted}),
         estimates={name: estimate.estimate(part) for name, part in parts if name in told},
@@ -131,13 +132,21 @@ def _divergences(reference, parts, drifted):  # type: ignore[no-untyped-def]
 
 
 def _metrics(report):  # type: ignore[no-untyped-def]
-    last = report.windows[-1]
+    last, films = report.windows[-1], report.newest
+    share = float(report.reference.called.mean())
     return [
         ("pneumonia_drifted_windows", "Windows unlike the reference.", len(report.drifted)),
         ("pneumonia_drift_p_value", "Of the last window.", last.p_value),
         ("pneumonia_called_sick_share", "Of the last window's films.", last.share),
+        ("pneumonia_called_sick_share_of_reference", "The same of the reference.", share),
+        ("pneumonia_judged_share", "Frontal chest films of it.", _at_least_half(films.quality)),
+        ("pneumonia_familiar_share", "Films like training's.", _at_least_half(films.familiarity)),
         ("pneumonia_drift_checked_seconds", "When drift was last looked for.", time.time()),
     ]
+
+
+def _at_least_half(values) -> float:  # type: ignore[no-untyped-def]
+    return float((values >= 0.5).mean())
 
 
 def _line(report, target: Path) -> str:  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""What drift, audit and shadow share: the log, the model that is watched, what it was let in with."""
+"""What drift, audit and shadow share: the log, and the model that is watched."""
 
 import argparse
 import json
@@ -34,8 +34,7 @@ class Watched:
         if not (there := versions.versions(self.serving)):
             raise FileNotFoundError(f"{self.serving} holds no version yet")
         self.number = there[-1]
-        known = versions.record(self.serving, self.number)
-        self.sha256 = known.model.sha256 if known else versions.digest(self.path)
+        self.sha256 = versions.model_sha256(self.serving, self.number)
         self.numbers = versions.holders(self.serving, self.sha256) or [self.number]
 
     @property

@@ -9,7 +9,11 @@ CHANNELS = 64
 
 
 def draw(count: int, seed: int, *, sick: float = 0.5, look: float = 0.0, worse: float = 0.0):
-    """`sick`: share of sick films; `look`: how far the features moved; `worse`: sick logits lost."""
+    """A sample and its labels.
+
+    `sick`: share of sick films; `look`: how far the features moved; `worse`: what sick logits
+    lost.
+    """
     random = np.random.default_rng(seed)
     labels = random.random(count) < sick
     logit = random.normal(np.where(labels, 4.0 - worse, -4.0), 2.0)

