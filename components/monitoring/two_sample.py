@@ -15,7 +15,6 @@ from scipy.spatial.distance import cdist
 _PERMUTATIONS: Final = 10_000  # so the least p-value is 0.0001
 _BLOCK: Final = 500  # permutations worked on at once
 _ENOUGH: Final = 50  # permutations beyond the measured distance
-_COMPONENTS: Final = 32
 
 
 def p_value(one: NDArray[np.float32], other: NDArray[np.float32], seed: int = 0) -> float:
@@ -29,7 +28,7 @@ def p_value(one: NDArray[np.float32], other: NDArray[np.float32], seed: int = 0)
     Returns:
         In (0,1].
     """
-    pooled = _whitened(np.concatenate([one, other]).astype(np.float64))
+    pooled = _standardised(np.concatenate([one, other]).astype(np.float64))
     distances = cdist(pooled, pooled).astype(np.float32)
     count, size = len(pooled), len(one)
     random = np.random.default_rng(seed)
@@ -43,15 +42,14 @@ def p_value(one: NDArray[np.float32], other: NDArray[np.float32], seed: int = 0)
     return beyond / done
 
 
-def _whitened(pooled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The films' main directions, each of the same weight.
+def _standardised(pooled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each feature with mean 0 and deviation 1, those that never fire left at 0.
 
-    They are found in both samples together, so that a permutation changes nothing of them.
+    Measured in both samples together, so that a permutation changes nothing of it.
     """
     centred = pooled - pooled.mean(axis=0)
-    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = min(_COMPONENTS, int(np.sum(scale > 1e-6 * (scale[0] or 1))) or 1)
-    return np.asarray(left[:, :kept] * np.sqrt(len(pooled)))
+    spread = centred.std(axis=0)
+    return np.asarray(centred / np.where(spread > 0, spread, 1.0))
 
 
 def _energy(distances: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
