@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
+from components import names
 from components.image.settings import ImageConfig
 from components.model import imagenet, signatures
 from components.model.card import EXTRA, SUMMARY
@@ -14,6 +16,12 @@ from components.model.familiarity import Familiarity
 from components.model.network import build
 from components.model.operating_point import OperatingPoint
 from components.model.settings import ModelConfig
+
+
+def outputs(version: Path) -> set[str]:
+    """The names of what a version's signature for images tells; nothing is loaded."""
+    saved_model = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    return set(saved_model.meta_graphs[0].signature_def[names.PREDICT_IMAGE].outputs)
 
 
 def reexport(version: Path, target: Path) -> None:
