@@ -5,7 +5,7 @@ sick), in what it says of the film (quality, familiarity) and in what its trunk 
 features). The window's p-value is the least of these times their number (Bonferroni); over the
 windows of a report the share of false alarms among the alarms is held (Y. Benjamini, Y. Hochberg,
 "Controlling the false discovery rate", JRSS B 57, 1995), so that a report of films that are alike
-calls a false alarm at most once in twenty, however many windows it has.
+calls a false alarm hardly ever, however many windows it has.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,9 @@ from components.monitoring.sample import Floats, Sample
 from components.statistics import Interval, wilson
 
 FEWEST: Final = 20  # films of a window that can be told anything of
-LEVEL: Final = 0.05
+LEVEL: Final = (
+    0.01  # of 0.05, two in twenty windows of films that were alike: patients have several
+)
 _MOST: Final = 500  # films of a window that are compared: more would find what does not matter
 _EDGE: Final = 1e-6
 

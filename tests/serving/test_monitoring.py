@@ -17,9 +17,7 @@ COMMANDS = FOLDER.parents[1] / "pipeline" / "commands"
 RULES = (FOLDER / "rules.yml").read_text()
 
 
-@pytest.mark.parametrize(
-    "words", [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")]
-)
+@pytest.mark.parametrize("words", ["check rules rules.yml", "test rules rules_test.yml"])
 def test_promtool_takes_the_rules_and_they_alarm_when_they_should(words: str) -> None:
     if not shutil.which("promtool"):
         pytest.skip("no promtool; `apt-get install prometheus` brings it")
