@@ -1,8 +1,10 @@
 """A trained version written anew by the code as it is: more outputs, the same weights."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,12 @@ from components.model.familiarity import Familiarity
 from components.model.network import build
 from components.model.operating_point import OperatingPoint
 from components.model.settings import ModelConfig
+
+
+def _known(section: Any, fields: dict[str, Any]) -> Any:
+    """The settings that today's code still has; older ones went into Transform's graph, if any."""
+    mine = {field.name for field in dataclasses.fields(section)}
+    return section(**{name: value for name, value in fields.items() if name in mine})
 
 
 def outputs(version: Path) -> set[str]:
@@ -36,7 +44,7 @@ def reexport(version: Path, target: Path) -> None:
     """
     summary = json.loads((version / EXTRA / SUMMARY).read_text("utf-8"))
     config = summary["config"]
-    image, model = ImageConfig(**config["image"]), ModelConfig(**config["model"])
+    image, model = _known(ImageConfig, config["image"]), _known(ModelConfig, config["model"])
     loaded = tf.saved_model.load(str(version))
     # Which weights it starts from does not matter: all are set anew below.
     start = imagenet.load("random", width=model.width, seed=0)
