@@ -65,9 +65,9 @@ class Window:
     share_interval: Interval
 
     @property
-    def why(self) -> Comparison | None:
-        """The measure that differs most."""
-        return min(self.comparisons, key=lambda found: found.p_value, default=None)
+    def why(self) -> Comparison:
+        """The measure that differs most; of a window that was compared."""
+        return min(self.comparisons, key=lambda found: found.p_value)
 
 
 def judge(reference: Sample, parts: list[tuple[str, Sample]]) -> list[Window]:

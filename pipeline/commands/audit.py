@@ -3,6 +3,7 @@
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,9 @@ from rich.table import Table
 from client.exit_codes import DONE, FAILED, REFUSED, USAGE
 from pipeline.commands.console import complain
 from pipeline.commands.monitored import Watched, add_log, write_metrics
+
+if TYPE_CHECKING:  # scipy and scikit-learn take a second
+    from components.monitoring.audit import Audit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     return REFUSED if found.is_below or found.is_alarmed else DONE
 
 
-def _table(found, left_out: int) -> Table:  # type: ignore[no-untyped-def]
+def _table(found: "Audit", left_out: int) -> Table:
     table = Table("", "", "95 % interval", title="After the push", title_justify="left")
     table.add_row("films with an outcome", str(found.known), "")
     table.add_row("outcomes of films that are not in the log", str(found.unmatched), "")
@@ -64,7 +68,7 @@ def _table(found, left_out: int) -> Table:  # type: ignore[no-untyped-def]
     return table
 
 
-def _cautions(found) -> list[str]:  # type: ignore[no-untyped-def]
+def _cautions(found: "Audit") -> list[str]:
     chart = found.chart
     texts = [
         f"The chart expects {chart.expected:.3f} of sick films to be missed; then it alarms by "
@@ -86,7 +90,7 @@ def _cautions(found) -> list[str]:  # type: ignore[no-untyped-def]
     return texts
 
 
-def _verdict(found) -> str:  # type: ignore[no-untyped-def]
+def _verdict(found: "Audit") -> str:
     remedy = "recalibrate, retrain, or roll back (docs/after-the-push.md)"
     if found.is_below:
         low = found.recall_interval[0]
@@ -101,7 +105,7 @@ def _verdict(found) -> str:  # type: ignore[no-untyped-def]
     return "kept: recall is what the gate asked for"
 
 
-def _metrics(found) -> list[tuple[str, str, float]]:  # type: ignore[no-untyped-def]
+def _metrics(found: "Audit") -> list[tuple[str, str, float]]:
     return [
         ("pneumonia_recall", "Of films with an outcome.", found.recall),
         ("pneumonia_recall_lower_bound", "95 %, Wilson's.", found.recall_interval[0]),

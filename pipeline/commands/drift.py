@@ -4,10 +4,15 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from client.exit_codes import DONE, DRIFTED, FAILED, USAGE
 from pipeline.commands.console import complain, start_tensorflow
 from pipeline.commands.monitored import Watched, add_log, write_metrics
+
+if TYPE_CHECKING:  # TensorFlow and what comes with it
+    from components.monitoring.page import Report
+    from components.monitoring.sample import Floats, Sample
 
 _PAGE = "drift.html"
 
@@ -88,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
     return DRIFTED if report.drifted else DONE
 
 
-def _reference(args, watched, every):  # type: ignore[no-untyped-def]
+def _reference(
+    args: argparse.Namespace, watched: Watched, every: "Sample"
+) -> tuple[str, "Sample", "Sample"]:
     """What to compare with, in words and films, and the films to compare."""
     from client import images, listing
     from client.image_errors import ImageError
@@ -122,7 +129,9 @@ def _reference(args, watched, every):  # type: ignore[no-untyped-def]
     return "the films the run judged the model on", sample.of(films), every
 
 
-def _divergences(reference, parts, drifted):  # type: ignore[no-untyped-def]
+def _divergences(
+    reference: "Sample", parts: list[tuple[str, "Sample"]], drifted: set[str]
+) -> dict[str, dict[str, float]]:
     """Of the windows that drifted; loading TensorFlow Data Validation takes its time."""
     if not drifted:
         return {}
@@ -131,7 +140,7 @@ def _divergences(reference, parts, drifted):  # type: ignore[no-untyped-def]
     return {name: divergences(reference, part) for name, part in parts if name in drifted}
 
 
-def _metrics(report):  # type: ignore[no-untyped-def]
+def _metrics(report: "Report") -> list[tuple[str, str, float]]:
     last, films = report.windows[-1], report.newest
     share = float(report.reference.called.mean())
     return [
@@ -145,11 +154,11 @@ def _metrics(report):  # type: ignore[no-untyped-def]
     ]
 
 
-def _at_least_half(values) -> float:  # type: ignore[no-untyped-def]
+def _at_least_half(values: "Floats") -> float:
     return float((values >= 0.5).mean())
 
 
-def _line(report, target: Path) -> str:  # type: ignore[no-untyped-def]
+def _line(report: "Report", target: Path) -> str:
     if not report.drifted:
         return f"alike: {len(report.windows)} windows like {report.source}; {target}"
     first = report.drifted[0]

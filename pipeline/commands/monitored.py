@@ -29,8 +29,9 @@ class Watched:
 
     def __init__(self, args: argparse.Namespace) -> None:
         """Raises FileNotFoundError where there is no such run, or no version."""
-        self.run: RunFolder | None = None if args.serving_dir else find(args.run)
-        self.serving: Path = args.serving_dir or self.run.serving  # type: ignore[union-attr]
+        run = None if args.serving_dir else find(args.run)
+        self.run: RunFolder | None = run
+        self.serving: Path = run.serving if run else args.serving_dir
         if not (there := versions.versions(self.serving)):
             raise FileNotFoundError(f"{self.serving} holds no version yet")
         self.number = there[-1]
