@@ -18,6 +18,7 @@ from components.model.familiarity import Familiarity
 from components.model.network import build
 from components.model.operating_point import OperatingPoint
 from components.model.settings import ModelConfig
+from components.pusher.versions import MANIFEST, RECORD
 
 
 def _known(section: Any, fields: dict[str, Any]) -> Any:
@@ -64,4 +65,5 @@ def reexport(version: Path, target: Path) -> None:
     for name in ("slope", "intercept", "threshold", "heat_scale"):
         getattr(servable, name).assign(getattr(loaded, name))
     signatures.export(servable, str(target))
-    shutil.copytree(version / EXTRA, target / EXTRA)
+    notes = shutil.ignore_patterns(RECORD.name, MANIFEST.name)  # of the push of another content
+    shutil.copytree(version / EXTRA, target / EXTRA, ignore=notes)

@@ -1,5 +1,6 @@
 """Stable and canary beside each other, as docs/after-the-push.md says, for either server."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -30,10 +31,11 @@ def test_either_version_is_asked_by_its_label(start, exported: Path, tmp_path: P
         with PneumoniaClient(server.address, label=label) as client:
             answer = client.predict(film)
         assert (answer.version, round(answer.probability, 2)) == (version, probability)
-    body = {"signature_name": "predict_image", "instances": []}
-    status, _ = server.http("/v1/models/pneumonia/labels/canary:predict", body)
-    assert status in (200, 400)
-    assert server.http("/v1/models/pneumonia/labels/none:predict", body)[0] == 404
+    instances = [{"b64": base64.b64encode(film).decode()}]
+    body = {"signature_name": "predict_image", "instances": instances}
+    status, answer = server.http("/v1/models/pneumonia/labels/canary:predict", body)
+    assert (status, round(answer["predictions"][0]["probability"], 2)) == (200, 0.4)
+    assert server.http("/v1/models/pneumonia/labels/none:predict", body)[0] == 400
 
 
 def test_the_log_tells_which_version_answered(start, exported: Path, tmp_path: Path) -> None:
