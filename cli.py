@@ -30,6 +30,10 @@ COMMANDS = {
         "pipeline.commands.recalibrate",
         "fit a pushed model's calibration and threshold to local X-rays",
     ),
+    "drift": ("pipeline.commands.drift", "are the films asked about still like the model's own?"),
+    "outcomes": ("pipeline.commands.outcomes", "add the final diagnoses of logged films"),
+    "audit": ("pipeline.commands.audit", "recall and precision after the push, from outcomes"),
+    "shadow": ("pipeline.commands.shadow", "ask a candidate about logged films, and compare"),
     "pack": ("pipeline.commands.pack", "write what training changed of a model, to publish it"),
     "kubeflow": ("kubeflow.command", "compile, submit and follow the pipeline on Kubeflow"),
 }
@@ -38,8 +42,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code.
 
-    0 done; 1 a failed run; 2 bad usage; 3 a finished run whose gate refused the model; 4 predict
-    --fail-on-positive found one.
+    0 done; 1 a failed run; 2 bad usage; 3 a finished run whose gate refused the model, or an audit
+    below its bound; 4 predict --fail-on-positive found one, or drift found films unlike.
     """
     _prefer_own_packages()
     _print_whatever_comes()

@@ -4,6 +4,7 @@ from setuptools import find_packages, setup
 
 # Light on purpose: neither the client nor `pneumonia --help` may need TensorFlow.
 CLIENT = [
+    "google-crc32c>=1.7",
     "grpcio>=1.71",
     "numpy>=1.26",
     "pillow>=11",
@@ -60,6 +61,7 @@ TEST = [
     *TRACKING,
     "axe-playwright-python>=0.1.4",
     "cryptography>=44",
+    "grafana-foundation-sdk>=1769699998!10.1",
     "hypothesis>=6.130",
     "ipykernel>=6.29",
     "jsonschema>=4.23",

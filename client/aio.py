@@ -13,6 +13,7 @@ from client.channel import TIMEOUT, Tls, open_channel
 from client.client import AnyImage, Image
 from client.errors import ServerError, from_rpc
 from client.images import ImageError, XRay, read
+from client.request_log.writer import RequestLog
 from client.results import Metadata, Outcome, Prediction, VersionStatus
 
 
@@ -25,12 +26,15 @@ class AsyncPneumoniaClient:
         *,
         model: str = "pneumonia",
         version: int | None = None,
+        label: str | None = None,
         timeout: float = TIMEOUT,
         tls: Tls | None = None,
+        log: RequestLog | None = None,
     ):
         self.target = target
         self._timeout = timeout
-        self._requests = exchange.Requests(model, version)
+        self._requests = exchange.Requests(model, version, label)
+        self._log = log
         self._channel = open_channel(grpc.aio, target, tls)
         self._methods = exchange.Methods(self._channel)
 
@@ -38,8 +42,13 @@ class AsyncPneumoniaClient:
         """Asks for one X-ray; it is read in a thread, so that the loop goes on."""
         xray = image if isinstance(image, XRay) else await asyncio.to_thread(read, image)
         start = time.perf_counter()
-        response = await self._call(self._methods.predict, self._requests.predict(xray, cam))
-        return exchange.prediction(response, time.perf_counter() - start, xray.notes)
+        request = self._requests.predict(xray, cam)
+        response = await self._call(self._methods.predict, request)
+        latency = time.perf_counter() - start
+        answer = exchange.prediction(response, latency, xray.notes)
+        if self._log:
+            self._log.put(exchange.record(xray, request, response, latency, self._log.pixels))
+        return answer
 
     async def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
@@ -79,6 +88,8 @@ class AsyncPneumoniaClient:
     async def close(self) -> None:
         """Ends the connection."""
         await self._channel.close()
+        if self._log:
+            await asyncio.to_thread(self._log.close)
 
     async def __aenter__(self) -> Self:
         """The client itself."""

@@ -13,6 +13,7 @@ from client import exchange
 from client.channel import TIMEOUT, Tls, open_channel
 from client.errors import ServerError, from_rpc
 from client.images import ImageError, XRay, read
+from client.request_log.writer import RequestLog
 from client.results import Metadata, Outcome, Prediction, VersionStatus
 
 Image = str | Path | bytes | BinaryIO | XRay
@@ -22,7 +23,9 @@ AnyImage = TypeVar("AnyImage", bound=Image)
 class PneumoniaClient:
     """Sends X-rays to a model server that speaks TensorFlow Serving's gRPC API.
 
-    target: "host:port". model, version: the newest version unless one is named. timeout: seconds
+    target: "host:port". model, version, label: the newest version unless one is named, by its
+    number or by a label of the server's configuration, such as "canary". log: where the answers are
+    written, closed with the client. timeout: seconds
     for one call, retries included; a server that is away (UNAVAILABLE) or busy
     (RESOURCE_EXHAUSTED) is asked up to four times, and nothing else is repeated. tls: None speaks
     plain text.
@@ -37,14 +40,24 @@ class PneumoniaClient:
         *,
         model: str = "pneumonia",
         version: int | None = None,
+        label: str | None = None,
         timeout: float = TIMEOUT,
         tls: Tls | None = None,
+        log: RequestLog | None = None,
     ):
         self.target = target
         self._timeout = timeout
-        self._requests = exchange.Requests(model, version)
+        self._requests = exchange.Requests(model, version, label)
+        self._log = log
         self._channel = open_channel(grpc, target, tls)
         self._methods = exchange.Methods(self._channel)
+
+    @property
+    def keeps(self) -> str:
+        """What the request log keeps: "nothing", "answers" or "films"."""
+        if self._log is None:
+            return "nothing"
+        return "films" if self._log.pixels else "answers"
 
     def predict(self, image: Image, *, cam: bool = False) -> Prediction:
         """Asks for one X-ray: a path, bytes, a binary file, or an XRay that was read before.
@@ -54,8 +67,13 @@ class PneumoniaClient:
         """
         xray = image if isinstance(image, XRay) else read(image)
         start = time.perf_counter()
-        response = self._call(self._methods.predict, self._requests.predict(xray, cam))
-        return exchange.prediction(response, time.perf_counter() - start, xray.notes)
+        request = self._requests.predict(xray, cam)
+        response = self._call(self._methods.predict, request)
+        latency = time.perf_counter() - start
+        answer = exchange.prediction(response, latency, xray.notes)
+        if self._log:
+            self._log.put(exchange.record(xray, request, response, latency, self._log.pixels))
+        return answer
 
     def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
@@ -92,6 +110,8 @@ class PneumoniaClient:
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
+        if self._log:
+            self._log.close()
 
     def __enter__(self) -> Self:
         """The client itself."""

@@ -18,6 +18,7 @@ THRESHOLD: Final = "threshold"
 LABEL: Final = "label"
 QUALITY: Final = "quality"
 FAMILIARITY: Final = "familiarity"
+FEATURES: Final = "features"  # the trunk's, averaged over the film
 HEATMAP: Final = "heatmap"
 LUNGS: Final = "lungs"
 OVERLAY: Final = "overlay_png_bytes"

@@ -39,6 +39,7 @@ class Film:
     pixels: NDArray[np.uint8]
     patient_id: str | None = dataclasses.field(repr=False)
     identity: tuple[str, ...] = dataclasses.field(repr=False)
+    uids: tuple[str, ...] = dataclasses.field(repr=False)
     notes: tuple[str, ...]
 
 
@@ -97,7 +98,8 @@ class _Worker:
         if "reason" in answer:
             raise ImageError(Reason(answer["reason"]), answer["message"], identity)
         picture = np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
-        return Film(picture, answer["patient_id"], identity, tuple(answer["notes"]))
+        notes, uids = tuple(answer["notes"]), tuple(answer["uids"])
+        return Film(picture, answer["patient_id"], identity, uids, notes)
 
     def end(self) -> None:
         """Whatever it is doing."""

@@ -53,7 +53,8 @@ def _answer(connection: Connection, data: bytes, *, max_bytes: int, max_pixels: 
     if film is None:
         answer, pixels = {"reason": refusal.reason, "message": str(refusal)}, b""
     else:
-        answer = {"shape": film.pixels.shape, "patient_id": film.patient_id, "notes": film.notes}
+        told = {name: getattr(film, name) for name in ("patient_id", "notes", "uids")}
+        answer = {"shape": film.pixels.shape, **told}
         pixels = film.pixels.tobytes()
     connection.send_bytes(json.dumps(answer).encode())
     connection.send_bytes(pixels)

@@ -58,11 +58,15 @@ _RLE_PADDING = 64  # bytes
 
 @dataclasses.dataclass(frozen=True)
 class Radiograph:
-    """A DICOM's picture, uint8[height, width] with 0 black, whose it is, and what is odd."""
+    """A DICOM's picture, uint8[height, width] with 0 black, whose it is, and what is odd.
+
+    uids: of its study and of itself, raw.
+    """
 
     pixels: NDArray[np.uint8]
     patient_id: str | None = dataclasses.field(repr=False)
     notes: tuple[str, ...] = ()
+    uids: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
 def identity(data: bytes, max_bytes: int) -> tuple[str, ...]:
@@ -132,7 +136,8 @@ def decoded(dataset: pydicom.FileDataset) -> Radiograph:
     """
     pixels, notes = greys.display(_stored_values(dataset), dataset)
     notes += tuple(dicom_notes.notes(dataset))
-    return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, notes)
+    uids = tuple(str(dataset.get(f"{of}InstanceUID") or "") for of in ("Study", "SOP"))
+    return Radiograph(pixels, str(dataset.get("PatientID") or "").strip() or None, notes, uids)
 
 
 def refusal(error: Exception) -> ImageError:

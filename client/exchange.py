@@ -1,5 +1,6 @@
 """Requests to the model server and what its answers say; the same for both kinds of client."""
 
+import time
 from typing import Any, Final
 
 import numpy as np
@@ -7,8 +8,10 @@ import numpy as np
 from client import contract, protos, tensors
 from client.errors import ServerError
 from client.images import XRay
+from client.request_log.record import Record, digest
 from client.results import Metadata, Prediction, Signature, TensorInfo, VersionStatus
 
+LARGE: Final = (contract.HEATMAP, contract.LUNGS, contract.OVERLAY)  # of no request log
 _PREDICTION: Final = "/tensorflow.serving.PredictionService/"
 _MODEL: Final = "/tensorflow.serving.ModelService/"
 
@@ -35,11 +38,14 @@ class Methods:
 
 
 class Requests:
-    """Requests for one model; the newest version unless one is named."""
+    """Requests for one model; the newest version unless one is named, by number or label."""
 
-    def __init__(self, model: str, version: int | None):
+    def __init__(self, model: str, version: int | None, label: str | None = None):
+        if version is not None and label is not None:
+            raise ValueError("a version is named by its number or by a label, not by both")
         self._model = model
         self._version = version
+        self._label = label
 
     def predict(self, xray: XRay, cam: bool) -> Any:
         """A PredictRequest of one image."""
@@ -62,6 +68,8 @@ class Requests:
         request.model_spec.name = self._model
         if self._version is not None:
             request.model_spec.version.value = self._version
+        if self._label is not None:
+            request.model_spec.version_label = self._label
         return request
 
 
@@ -90,6 +98,24 @@ def prediction(response: Any, latency: float, notes: tuple[str, ...] = ()) -> Pr
         lungs=row.get(contract.LUNGS),
         overlay=row.get(contract.OVERLAY),
         notes=notes,
+    )
+
+
+def record(xray: XRay, request: Any, response: Any, latency: float, pixels: bool) -> Record:
+    """What a request log holds of one X-ray, as the embedded server would write it."""
+    study, instance = (digest(uid) if uid else "" for uid in xray.uids or ("", ""))
+    wanted = response.outputs.items()
+    return Record(
+        time=time.time(),
+        model=response.model_spec.name or request.model_spec.name,
+        version=response.model_spec.version.value,
+        signature=request.model_spec.signature_name,
+        hashes=[xray.sha256],
+        outputs={name: tensors.to_numpy(tensor) for name, tensor in wanted if name not in LARGE},
+        latency=latency,
+        study=study,
+        instance=instance,
+        pixels=[xray.data] if pixels else [],
     )
 
 

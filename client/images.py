@@ -48,7 +48,7 @@ class XRay:
     source_format: jpeg, png or dicom.
     notes: what a reader should know of how it was read or what it shows, a line each.
     patient_id: a DICOM's own, raw: hash it before it is written anywhere. identity: that id and
-        the patient's names. Neither is in the repr.
+        the patient's names; uids: of a DICOM's study and of the film, raw. None is in the repr.
     """
 
     data: bytes = dataclasses.field(repr=False)
@@ -60,6 +60,7 @@ class XRay:
     notes: tuple[str, ...] = ()
     patient_id: str | None = dataclasses.field(default=None, repr=False)
     identity: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    uids: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
 def read(
@@ -234,7 +235,11 @@ def _read_dicom(content: bytes, max_bytes: int, max_pixels: int) -> XRay:
     film = decoding.decode(content, max_bytes=max_bytes, max_pixels=max_pixels)
     xray = _png_xray(Image.fromarray(film.pixels), "dicom")
     return dataclasses.replace(
-        xray, patient_id=film.patient_id, identity=film.identity, notes=film.notes
+        xray,
+        patient_id=film.patient_id,
+        identity=film.identity,
+        uids=film.uids,
+        notes=film.notes,
     )
 
 

@@ -67,6 +67,7 @@ _SERVING: Final = {
         "name": (1, "string"),
         "version": (2, ".google.protobuf.Int64Value"),
         "signature_name": (3, "string"),
+        "version_label": (4, "string"),
     },
     "PredictRequest": {
         "model_spec": (1, ".tensorflow.serving.ModelSpec"),
@@ -93,6 +94,19 @@ _SERVING: Final = {
     "GetModelMetadataResponse": {
         "model_spec": (1, ".tensorflow.serving.ModelSpec"),
         "metadata": (2, "map .google.protobuf.Any"),
+    },
+    "SamplingConfig": {"sampling_rate": (1, "double")},
+    "LogMetadata": {
+        "model_spec": (1, ".tensorflow.serving.ModelSpec"),
+        "sampling_config": (2, ".tensorflow.serving.SamplingConfig"),
+    },
+    "PredictLog": {
+        "request": (1, ".tensorflow.serving.PredictRequest"),
+        "response": (2, ".tensorflow.serving.PredictResponse"),
+    },
+    "PredictionLog": {
+        "log_metadata": (1, ".tensorflow.serving.LogMetadata"),
+        "predict_log": (6, ".tensorflow.serving.PredictLog"),
     },
     "SignatureDefMap": {"signature_def": (1, "map .tensorflow.SignatureDef")},
 }
@@ -162,4 +176,5 @@ GetModelStatusRequest: Any = _message("tensorflow.serving.GetModelStatusRequest"
 GetModelStatusResponse: Any = _message("tensorflow.serving.GetModelStatusResponse")
 GetModelMetadataRequest: Any = _message("tensorflow.serving.GetModelMetadataRequest")
 GetModelMetadataResponse: Any = _message("tensorflow.serving.GetModelMetadataResponse")
+PredictionLog: Any = _message("tensorflow.serving.PredictionLog")
 SignatureDefMap: Any = _message("tensorflow.serving.SignatureDefMap")

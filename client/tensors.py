@@ -48,6 +48,17 @@ def from_bytes(values: list[bytes]) -> Any:
     return tensor
 
 
+def from_numpy(values: np.ndarray) -> Any:
+    """A TensorProto of numbers. Raises TensorError for a type that this client does not know."""
+    for number, kind in _KINDS.items():
+        if kind.dtype == values.dtype and kind.dtype != object:
+            tensor = TensorProto(dtype=number, tensor_content=values.tobytes())
+            for size in values.shape:
+                tensor.tensor_shape.dim.add(size=size)
+            return tensor
+    raise TensorError(f"an array of type {values.dtype} is not supported")
+
+
 def to_numpy(tensor: Any) -> np.ndarray:
     """The values of a TensorProto, in its shape.
 

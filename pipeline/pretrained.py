@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from components import names
 from components.files import replacing_folder
-from components.model import imagenet, variables
+from components.model import imagenet, reexport, variables
 from components.pusher import versions
 from pipeline.datasets.synthetic import files, film
 from pipeline.datasets.synthetic.anatomy import random_anatomy
@@ -47,13 +47,27 @@ def pack(version: Path, target: Path, made_by: str) -> None:
     target = target.resolve()
     if target.exists() and not (target / _MANIFEST).is_file():
         raise PretrainedError(f"{target}: is there and holds no packed model; name a new folder")
+    with tempfile.TemporaryDirectory() as scratch:
+        _pack(_as_today(version, Path(scratch) / "model"), version, target, made_by)
+
+
+def _as_today(version: Path, anew: Path) -> Path:
+    """The version, or the same model with the outputs that today's code gives it."""
+    outputs = reexport.outputs(version)
+    if names.FEATURES in outputs or names.FAMILIARITY not in outputs:
+        return version
+    reexport.reexport(version, anew)
+    return anew
+
+
+def _pack(source: Path, version: Path, target: Path, made_by: str) -> None:
     start = _imagenet()
-    names = {array.tobytes(): name for name, array in start.arrays.items()}
+    shared_names = {array.tobytes(): name for name, array in start.arrays.items()}
     shared, trained = {}, {}
-    for key, tensor in variables.read(version).items():
+    for key, tensor in variables.read(source).items():
         if isinstance(tensor, bytes):  # the object graph
             trained[key] = np.frombuffer(tensor, np.uint8)
-        elif name := names.get(tensor.tobytes()):
+        elif name := shared_names.get(tensor.tobytes()):
             shared[key] = name
         else:
             large = np.size(tensor) >= _LARGE
@@ -62,7 +76,7 @@ def pack(version: Path, target: Path, made_by: str) -> None:
         ignore = shutil.ignore_patterns(
             versions.RECORD.name, versions.MANIFEST.name, *variables.FILES
         )
-        shutil.copytree(version, part, ignore=ignore, dirs_exist_ok=True)
+        shutil.copytree(source, part, ignore=ignore, dirs_exist_ok=True)
         np.savez_compressed(part / _TENSORS, allow_pickle=False, **trained)
         manifest = {
             "sha256": _digest(part / _TENSORS),

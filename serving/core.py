@@ -1,6 +1,7 @@
 """What the server answers, whichever way it is asked: gRPC and REST call these."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from serving.batching import Arrays, Batcher
 from serving.errors import Code, ServingError, invalid_argument
 from serving.manager import ModelManager, Version
 from serving.metrics import Metrics
+from serving.request_logging import RequestLogging
 from serving.servable import DEFAULT_SIGNATURE, Servable
 
 _IMAGE_SIGNATURE = "predict_image"
@@ -46,10 +48,13 @@ class Target:
 class Core:
     """The answers. Every method raises ServingError for a request that it refuses."""
 
-    def __init__(self, manager: ModelManager, batcher: Batcher, metrics: Metrics) -> None:
+    def __init__(
+        self, manager: ModelManager, batcher: Batcher, metrics: Metrics, logging: RequestLogging
+    ) -> None:
         self._manager = manager
         self._batcher = batcher
         self._metrics = metrics
+        self._logging = logging
 
     async def predict(
         self,
@@ -57,21 +62,30 @@ class Core:
         read_inputs: Callable[[Any], Mapping[str, np.ndarray]],
         output_filter: Iterable[str],
         timeout: float | None,
+        study: str = "",
     ) -> Prediction:
         """Runs the ModelSpec's signature on what `read_inputs` makes of its SignatureDef.
 
-        `read_inputs` is called in a thread: tens of megabytes take their time.
+        `read_inputs` is called in a thread: tens of megabytes take their time. `study`: the
+        caller's hash of it, for the request log.
         """
+        start = time.perf_counter()
         name = spec.signature_name or DEFAULT_SIGNATURE
         with self._leased(spec) as servable:
             signature = servable.signature(name)
             inputs = await asyncio.to_thread(read_inputs, signature)
             outputs = tensors.choose_outputs(signature, output_filter)
             target = Target(servable, name, outputs)
+            logger = self._logging.sampled(servable.name)
+            # While TensorFlow runs, so that nobody waits for it.
+            films = logger and asyncio.create_task(asyncio.to_thread(logger.hashes, inputs))
             try:
                 values = await _run(self._batcher, target, inputs, timeout)
             except ServingError as error:
                 raise _with_hint(error, servable) from None
+            if logger and films:
+                latency = time.perf_counter() - start
+                logger.put(servable, name, await films, values, latency, study)
             return Prediction(servable.version, name, values)
 
     def metadata(self, request: Any) -> Any:

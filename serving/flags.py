@@ -9,7 +9,10 @@ from typing import Any
 
 from serving import runtime
 
-OWN_FLAGS = ("bind_address", "drain_seconds", "precision")
+OWN_FLAGS = (
+    *("bind_address", "drain_seconds", "precision"),
+    *("request_log", "log_pixels", "log_max_megabytes", "log_max_days"),
+)
 # Flags of tensorflow_model_server whose loss nobody sees in an answer.
 WITHOUT_EFFECT = (
     *("rest_api_num_threads", "num_load_threads", "num_unload_threads", "flush_filesystem_caches"),
@@ -66,6 +69,10 @@ class Flags:
     bind_address: str
     drain_seconds: float
     precision: str
+    request_log: Path | None
+    log_pixels: bool
+    log_max_megabytes: int
+    log_max_days: float
     without_effect: tuple[str, ...]  # name=value
 
 
@@ -173,6 +180,26 @@ def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None
         help="of the network's multiplications; bfloat16 takes half the time where the processor "
         "has it (default: float32)",
     )
+    add(
+        "--request_log",
+        type=Path,
+        metavar="PREFIX",
+        help="folder and beginning of the files' names to log answers to, as the logging_config of "
+        "--model_base_path's model with a sampling rate of 1 (default: nothing is logged)",
+    )
+    _boolean(add, "--log_pixels", help="logs the films too; the folder must be of mode 0700")
+    add(
+        "--log_max_megabytes",
+        type=_positive,
+        default=1024,
+        help="that a log may take; then its oldest file goes (default: %(default)s)",
+    )
+    add(
+        "--log_max_days",
+        type=_seconds,
+        default=90.0,
+        help="after which a file of a log goes (default: 90)",
+    )
     parser.set_defaults(without_effect=())
     for name in WITHOUT_EFFECT:
         help = "taken, but without effect here"
@@ -238,6 +265,8 @@ def fault(flags: argparse.Namespace) -> str | None:
         return "--rest_api_port must differ from --port"
     if not flags.model_base_path and not flags.model_config_file:
         return "give --model_base_path or --model_config_file"
+    if flags.request_log and flags.model_config_file:
+        return "--request_log goes with --model_base_path; write a logging_config into the file"
     if flags.batching_parameters_file and not flags.enable_batching:
         return "--batching_parameters_file is set without --enable_batching"
     if flags.tensorflow_session_parallelism and (

@@ -23,6 +23,7 @@ from serving.core import Core
 from serving.errors import Code, ServingError, invalid_argument
 from serving.intake import Intake
 from serving.metrics import Metrics
+from serving.request_logging import STUDY
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
@@ -85,7 +86,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             message, request = request, None  # any part of it would keep all in memory
             return tensors.read_inputs(signature, message.inputs)
 
-        prediction = await self._core.predict(spec, read_inputs, outputs, context.time_remaining())
+        study = dict(context.invocation_metadata()).get(STUDY, "")
+        prediction = await self._core.predict(
+            spec, read_inputs, outputs, context.time_remaining(), study
+        )
         response = predict_pb2.PredictResponse()
         response.model_spec.name = spec.name
         response.model_spec.signature_name = prediction.signature_name

@@ -16,15 +16,6 @@ _LATENCY = tuple(10 * 1.8**k for k in range(33))
 _QUEUING = tuple(100 * 1.2**k for k in range(52))  # batching/batching_session.cc
 _EXAMPLES = tuple(float(2**k) for k in range(15))  # servables/tensorflow/util.cc
 _POOL = "model_server_batch_threads"
-_NEVER_COUNTED = (
-    ("request_example_count", "The total number of tensorflow.Examples.", ["model"]),
-    (
-        "request_log_count",
-        "The total number of requests logged from the model server sliced down by model_name and "
-        "status code.",
-        ["model_name", "status_code"],
-    ),
-)
 _SIZES = tuple(float(2**k) for k in range(14))  # batching/batching_util.h
 
 
@@ -90,7 +81,7 @@ class Metrics:
             "Total count of run calls on the wrapped session",
             registry=registry,
         )
-        # Of Classify and Regress, which are refused, and of request logging, which there is not.
+        # Of Classify and Regress, which are refused.
         Histogram(
             ":tensorflow:serving:request_example_counts",
             "The number of tensorflow.Examples per request.",
@@ -98,8 +89,19 @@ class Metrics:
             buckets=_EXAMPLES,
             registry=registry,
         )
-        for name, help, labels in _NEVER_COUNTED:
-            Counter(f":tensorflow:serving:{name}", help, labels, registry=registry)
+        Counter(
+            ":tensorflow:serving:request_example_count",
+            "The total number of tensorflow.Examples.",
+            ["model"],
+            registry=registry,
+        )
+        self._logged = Counter(
+            ":tensorflow:serving:request_log_count",
+            "The total number of requests logged from the model server sliced down by model_name "
+            "and status code.",
+            ["model_name", "status_code"],
+            registry=registry,
+        )
         self._batch_size = Histogram(
             ":tensorflow:serving:batching_session:processed_batch_size",
             "Tracks the batch size distribution on processing.",
@@ -154,6 +156,10 @@ class Metrics:
         self._runs.inc()
         for wait in waits:
             self._queuing.observe(wait * 1e6)
+
+    def logged(self, model: str, status: str, count: int) -> None:
+        """So many requests were written to the model's log, or (status not OK) were not."""
+        self._logged.labels(model, status).inc(count)
 
     def loaded(self, path: str, seconds: float | None) -> None:
         """A version was loaded in so many seconds, or (None) could not be."""

@@ -30,6 +30,7 @@ from serving.errors import (
 )
 from serving.intake import MAX_BODY_BYTES, Intake
 from serving.metrics import CONTENT_TYPE, Metrics
+from serving.request_logging import STUDY
 from serving.servable import SignatureNotFoundError
 
 # model_servers/http_rest_api_util.cc
@@ -116,12 +117,12 @@ class RestApi:
             async with self._intake.receiving(_peer(request), prediction=True):
                 body = await _body(request)
             with self._intake.holding(len(body)):
-                return await self._predict_like(match, body)
+                return await self._predict_like(match, body, request.headers.get(STUDY, ""))
         if request.method == "GET" and (match := _STATUS.fullmatch(path)):
             return self._describe(match)
         raise invalid_argument(f"Malformed request: {request.method} {path}")
 
-    async def _predict_like(self, match: re.Match[str], body: bytearray) -> Any:
+    async def _predict_like(self, match: re.Match[str], body: bytearray, study: str) -> Any:
         spec = _model_spec(match)
         method = match["method"].lower()
         with self._metrics.request(lambda: self._core.known(spec.name), method, "REST"):
@@ -129,7 +130,7 @@ class RestApi:
             body.clear()
             spec.signature_name = document.get("signature_name", "")
             if method == "predict":
-                return await self._predict(spec, document)
+                return await self._predict(spec, document, study)
             if "examples" not in document:
                 raise invalid_argument(
                     "When method is classify, key 'examples' is expected and was not found"
@@ -140,7 +141,7 @@ class RestApi:
                 )
             return self._core.regress(regression_pb2.RegressionRequest(model_spec=spec))
 
-    async def _predict(self, spec: Any, document: Mapping[str, Any]) -> Any:
+    async def _predict(self, spec: Any, document: Mapping[str, Any], study: str) -> Any:
         layout = json_tensors.Layout.ROW
 
         def read_inputs(signature: Any) -> Mapping[str, np.ndarray]:
@@ -149,7 +150,7 @@ class RestApi:
             return arrays
 
         try:
-            prediction = await self._core.predict(spec, read_inputs, (), self._timeout)
+            prediction = await self._core.predict(spec, read_inputs, (), self._timeout, study)
         except SignatureNotFoundError as error:
             raise invalid_argument(
                 f'Serving signature name: "{error.name}" not found in signature def'

@@ -17,6 +17,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from client.request_log.writer import Limits
 from serving import config_files, logs, servable
 from serving.batching import Batcher
 from serving.core import Core
@@ -32,6 +33,7 @@ from serving.grpc_services import (
 from serving.intake import MAX_MESSAGE_BYTES, Intake
 from serving.manager import LoadPolicy, ModelManager, ModelsUnavailable
 from serving.metrics import Metrics
+from serving.request_logging import RequestLogging
 from serving.rest import RestApi
 from serving.versions import check_content
 from serving.warmup import warm_up
@@ -69,7 +71,9 @@ class Server:
         self._metrics.queued_from(self._batcher.queued)
         self._manager = ModelManager(self._load, _load_policy(flags), self._on_change)
         self._intake = Intake()
-        self._core = Core(self._manager, self._batcher, self._metrics)
+        limits = Limits(flags.log_max_megabytes, flags.log_max_days)
+        self._logging = RequestLogging(self._metrics, limits, pixels=flags.log_pixels)
+        self._core = Core(self._manager, self._batcher, self._metrics, self._logging)
         self._health = health.aio.HealthServicer()
         self._told: set[str] = set()  # models whose health was set
         self._stop = asyncio.Event()
@@ -85,6 +89,7 @@ class Server:
         for flag in self._flags.without_effect:
             logs.event("flag without effect", flag=flag)
         await self._set_health({})
+        self._logging.take(self._config)
         try:
             await asyncio.to_thread(self._manager.configure, self._config)
         except ModelsUnavailable as error:
@@ -183,6 +188,7 @@ class Server:
             self._manager.close()
         else:
             logs.event("requests abandoned", level=40)
+        self._logging.close()
 
     def _load(self, name: str, version: int, path: Path) -> servable.Servable:
         options = servable.SessionOptions(
@@ -232,6 +238,7 @@ class Server:
             await asyncio.sleep(interval)
             try:
                 config = config_files.read_model_config(self._flags.model_config_file)
+                self._logging.take(config)
                 await asyncio.to_thread(self._manager.configure, config)
             except (ServingError, config_files.ConfigFileError) as error:
                 logs.event("configuration refused", level=40, reason=str(error))
@@ -248,7 +255,9 @@ async def serve(flags: Flags) -> None:
 def _model_config(flags: Flags) -> Any:
     if flags.model_config_file:
         return config_files.read_model_config(flags.model_config_file)
-    return config_files.single_model_config(flags.model_name, flags.model_base_path)
+    return config_files.single_model_config(
+        flags.model_name, flags.model_base_path, flags.request_log
+    )
 
 
 def _load_policy(flags: Flags) -> LoadPolicy:

@@ -23,8 +23,14 @@ MAY_IMPORT = {
     "pipeline": {"pipeline", "components", "client"},
     "kubeflow": {"kubeflow", "pipeline", "components", "client"},
 }
-# `pneumonia serve` offers the server's own flags.
-EXCEPTIONS = {("pipeline.commands.serve", "serving.flags"), ("pipeline.commands.serve", "serving")}
+# `pneumonia serve` offers the server's own flags; a request log is the same whoever writes it.
+EXCEPTIONS = {
+    ("pipeline.commands.serve", "serving.flags"),
+    ("pipeline.commands.serve", "serving"),
+    ("serving.request_logging", "client.request_log.record"),
+    ("serving.request_logging", "client.request_log.writer"),
+    ("serving.server", "client.request_log.writer"),
+}
 STARTED_AS_A_PROCESS = {"serving"}  # `python -m serving` is a process, not an import
 
 

@@ -19,6 +19,7 @@ from client.images import ImageError, read
 from client.web import answers
 from client.web.hosts import Hosts
 from client.web.limits import Limits, RateLimiter
+from client.web.opinions import Opinions
 
 _STATUS_SECONDS: Final = 2.0  # a server that hangs must not hold the page's threads
 _OPENAPI: Final = Path(__file__).with_name("openapi.json")
@@ -45,9 +46,15 @@ SAMPLES: Final = {
 
 
 def create_app(
-    server: PneumoniaClient, limits: Limits | None = None, hosts: Hosts | None = None
+    server: PneumoniaClient,
+    limits: Limits | None = None,
+    hosts: Hosts | None = None,
+    opinions: Opinions | None = None,
 ) -> Flask:
-    """The application that asks `server`; it keeps no upload, in memory or on disk."""
+    """The application that asks `server`; it keeps no upload, in memory or on disk.
+
+    opinions: where what readers say of the answers is kept; None: nobody is asked.
+    """
     limits = limits or Limits()
     hosts = hosts or Hosts()
     rate = RateLimiter(limits.burst, limits.per_minute)
@@ -57,7 +64,13 @@ def create_app(
 
     @app.get("/")
     def page() -> str:
-        return render_template("page.html", samples=SAMPLES, limits=asdict(limits))
+        return render_template(
+            "page.html",
+            samples=SAMPLES,
+            limits=asdict(limits),
+            opinions=opinions is not None,
+            kept=server.keeps,
+        )
 
     @app.get("/health")
     def health() -> Response:
@@ -94,9 +107,21 @@ def create_app(
         try:
             upload = request.get_data(cache=False)
             xray = read(upload, max_bytes=limits.upload_bytes, max_pixels=limits.pixels)
-            return answers.prediction(upload, xray, server.predict(xray, cam=True))
+            answer = answers.prediction(upload, xray, server.predict(xray, cam=True))
+            if opinions:
+                opinions.answered(xray.sha256)
+            return answer
         finally:
             places.release()
+
+    @app.post("/api/opinion")
+    def opinion() -> Any:
+        if opinions is None:
+            return answers.refusal("no_opinions", "the page keeps no opinions; --opinions"), 404
+        if wait := rate.wait(request.remote_addr or ""):
+            retry = {"Retry-After": str(math.ceil(wait))}
+            return answers.refusal("rate_limited", "too much at once"), 429, retry
+        return opinions.take(request.get_json())
 
     app.register_error_handler(ImageError, answers.refused_image)
     app.register_error_handler(ServerError, answers.failed_server)

@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     from client.server_arguments import add_server_arguments
 
-    parser.epilog = "Research use only; not a medical device. Uploads are not stored."
+    parser.epilog = (
+        "Research use only; not a medical device. Uploads are stored nowhere but with --log-pixels."
+    )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -45,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="path of the proxy in front below which the page lies, such as /pneumonia; a proxy "
         "can send it as X-Forwarded-Prefix instead",
+    )
+    parser.add_argument(
+        "--opinions",
+        action="store_true",
+        help="ask readers whether they agree, and keep it beside the request log; needs --log",
     )
     add_server_arguments(parser)
 
@@ -75,14 +82,18 @@ def run(args: argparse.Namespace) -> int:
     from client.web.app import create_app
     from client.web.hosts import Hosts
     from client.web.limits import Limits
+    from client.web.opinions import Opinions
 
     limits = Limits()
+    if args.opinions and not args.log:
+        return _complain("--opinions are kept beside the request log; give --log", USAGE)
     try:
         client = connect(args)
     except (OSError, ValueError) as error:
         return _complain(str(error), USAGE)
     with client:
-        app = create_app(client, limits, Hosts(args.host, args.allowed_hosts))
+        opinions = Opinions(args.log.parent) if args.opinions else None
+        app = create_app(client, limits, Hosts(args.host, args.allowed_hosts), opinions)
         sockets: dict[int, Any] = {}
         try:
             server = waitress.create_server(

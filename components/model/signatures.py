@@ -1,6 +1,7 @@
 """The SavedModel: three signatures around the Transform graph, the network and its threshold."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -23,7 +24,6 @@ _SCORES = {
     names.FAMILIARITY: tf.TensorSpec([None], tf.float32),
 }
 _MAPS = {
-    **_SCORES,
     names.HEATMAP: tf.TensorSpec([None, HEATMAP_SIZE, HEATMAP_SIZE], tf.float32),
     names.LUNGS: tf.TensorSpec([None, HEATMAP_SIZE, HEATMAP_SIZE], tf.float32),
     names.OVERLAY: tf.TensorSpec([None], tf.string),
@@ -43,7 +43,7 @@ class Servable(tf.Module):
         network: trained.
         point: fitted on its outputs.
         familiarity: fitted on its trunk's outputs.
-        transform: folder of the SavedModel that tf.Transform wrote.
+        transform: the SavedModel that tf.Transform wrote, loaded.
         image: the options that Transform's graph was built with.
 
     Raises:
@@ -55,14 +55,14 @@ class Servable(tf.Module):
         network: Network,
         point: OperatingPoint,
         familiarity: Familiarity,
-        transform: str,
+        transform: Any,
         image: ImageConfig,
     ) -> None:
         super().__init__(name=names.MODEL_NAME)
         self._network = network
         self._image = image
         self.weights = network.variables
-        self.transform = tf.saved_model.load(transform)
+        self.transform = transform
         self.slope = tf.Variable(point.slope, trainable=False, name="slope")
         self.intercept = tf.Variable(point.intercept, trainable=False, name="intercept")
         self.threshold = tf.Variable(point.threshold, trainable=False, name="threshold")
@@ -84,12 +84,14 @@ class Servable(tf.Module):
     @tf.function(input_signature=[_BYTES], autograph=False)
     def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[N]; what the client calls."""
-        return _in_slices(lambda part: self._scores(*self.examine(part)[:3]), image_bytes, _SCORES)
+        return _in_slices(
+            lambda part: self._scores(*self.examine(part)[:4]), image_bytes, self._specs()
+        )
 
     @tf.function(input_signature=[_BYTES], autograph=False)
     def cam(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[N]; the prediction with its class-activation map."""
-        return _in_slices(self._maps, image_bytes, _MAPS)
+        return _in_slices(self._maps, image_bytes, {**self._specs(), **_MAPS})
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -97,8 +99,9 @@ class Servable(tf.Module):
 
         Returns:
             Calibrated logits by place, float32[n,h,w], whose mean is the film's; quality and
-            familiarity, float32[n]; what each place weighs, float32[n,h,w] of mean 1; the lung
-            fields on the prepared image, float32[n,S,S].
+            familiarity, float32[n]; the trunk's features averaged over the film, float32[n,C]; what
+            each place weighs, float32[n,h,w] of mean 1; the lung fields on the prepared image,
+            float32[n,S,S].
         """
         size = self._image.size
         images = tf.map_fn(
@@ -110,11 +113,15 @@ class Servable(tf.Module):
         attention = self._network.attention(seen)
         margins = self.slope * self._network.evidence(seen) + self.intercept * attention
         quality = self.judge(tf.cast(images[..., 0], tf.float32), lungs)
-        return margins, quality, self._familiarity(seen), attention, lungs
+        averaged = tf.reduce_mean(seen[..., :-1], axis=[1, 2])  # the last channel is no feature
+        return margins, quality, self._familiarity(averaged), averaged, attention, lungs
 
-    def _familiarity(self, seen: tf.Tensor) -> tf.Tensor:
-        """As `Familiarity.score`; the last channel is no feature."""
-        averaged = tf.reduce_mean(seen[..., :-1], axis=[1, 2])
+    def _specs(self) -> dict[str, tf.TensorSpec]:
+        """Of what `_scores` gives; no film at all gives no row of so many columns."""
+        return {**_SCORES, names.FEATURES: tf.TensorSpec([None, self.usual.shape[0]], tf.float32)}
+
+    def _familiarity(self, averaged: tf.Tensor) -> tf.Tensor:
+        """As `Familiarity.score`."""
         far = tf.norm(tf.linalg.matmul(averaged - self.usual, self.whitening), axis=1)
         centre, spread = tf.unstack(self.distances, num=2)
         return tf.sigmoid(2 * (LIMIT - (tf.math.log(far + TINY) - centre) / spread))
@@ -130,7 +137,13 @@ class Servable(tf.Module):
         unused = {name: tf.zeros(tf.shape(image_bytes), spec.dtype) for name, spec in specs.items()}
         return transform({**unused, names.IMAGE: image_bytes})[names.IMAGE_PNG]
 
-    def _scores(self, margins: tf.Tensor, quality: tf.Tensor, familiarity: tf.Tensor) -> Tensors:
+    def _scores(
+        self,
+        margins: tf.Tensor,
+        quality: tf.Tensor,
+        familiarity: tf.Tensor,
+        averaged: tf.Tensor,
+    ) -> Tensors:
         probability = tf.sigmoid(tf.reduce_mean(margins, axis=[1, 2]))
         return {
             names.PROBABILITY: probability,
@@ -138,6 +151,7 @@ class Servable(tf.Module):
             names.LABEL: tf.cast(probability >= self.threshold, tf.int64),
             names.QUALITY: quality,
             names.FAMILIARITY: familiarity,
+            names.FEATURES: averaged,
         }
 
     def _maps(self, image_bytes: tf.Tensor) -> Tensors:
@@ -146,8 +160,8 @@ class Servable(tf.Module):
         It is weighted with the film's probability: evidence that the rest of the film outweighs
         may not make a healthy one glow.
         """
-        margins, quality, familiarity, attention, lungs = self.examine(image_bytes)
-        scores = self._scores(margins, quality, familiarity)
+        margins, quality, familiarity, averaged, attention, lungs = self.examine(image_bytes)
+        scores = self._scores(margins, quality, familiarity, averaged)
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
         heat = tf.clip_by_value((margins - cut * attention) / self.heat_scale, 0.0, 1.0)
         heat *= scores[names.PROBABILITY][:, None, None]

@@ -77,6 +77,12 @@ def record(folder: Path, version: int) -> Record | None:
         return None
 
 
+def model_sha256(folder: Path, version: int) -> str:
+    """The digest of a version's model, as it was published where that is recorded."""
+    known = record(folder, version)
+    return known.model.sha256 if known else digest(folder / str(version))
+
+
 def holders(folder: Path, sha256: str) -> list[int]:
     """The versions that were published of the SavedModel with this digest, ascending."""
     known = {version: record(folder, version) for version in versions(folder)}

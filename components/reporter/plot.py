@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
-from components.evaluator.results import Interval
+from components.statistics import Interval
 
 _WIDTH, _HEIGHT = 440, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 50

@@ -136,7 +136,8 @@ def _run(fn_args: "FnArgs", settings: Settings, builder: Builder, cache: Path) -
     transform = f"{fn_args.transform_output}/{_TRANSFORM_GRAPH}"
     # The last channel tells where the lungs are, not what a film looks like.
     usual = familiarity.fit(averages(train)[:, :-1], averages(val)[:, :-1])
-    servable = signatures.Servable(network, point, usual, transform, settings.image)
+    graph = tf.saved_model.load(transform)
+    servable = signatures.Servable(network, point, usual, graph, settings.image)
     _export(fn_args.serving_model_dir, servable, summary)
     checkpoint.unlink(missing_ok=True)
     feature_cache.prune(cache / "features", settings.train.cache_gigabytes * 1e9)

@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
             print("pneumonia serve: TensorFlow Serving listens on every address", file=sys.stderr)
         if args.precision != "float32":
             print("pneumonia serve: TensorFlow Serving answers in float32", file=sys.stderr)
+        if args.request_log:
+            fault = "TensorFlow Serving keeps no log; give --log to predict, web or pacs"
+            return complain("serve", f"{fault}, or use --engine embedded", USAGE)
     source = args.model_config_file or values["model_base_path"]
     print(f"serving {source} on port {args.port}: {command[0]}", file=sys.stderr, flush=True)
     return os.execv(command[0], command)

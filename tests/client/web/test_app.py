@@ -18,9 +18,14 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation as DigitalXRay
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from client import PneumoniaClient
+from client.request_log import outcomes
+from client.request_log.writer import RequestLog
 from client.results import UNFAMILIAR, UNUSUAL
-from client.web.app import SAMPLES
+from client.web.app import SAMPLES, create_app
 from client.web.hosts import Hosts
+from client.web.limits import Limits
+from client.web.opinions import Opinions
 from client.web.prefix import Prefixed
 from tests.client.conftest import jpeg
 from tests.client.fake_server import THRESHOLD, VERSION, blob
@@ -405,3 +410,29 @@ def test_samples_are_small_xrays_that_the_model_answers(page):
         sample = page.get(f"/static/samples/{name}").data
         assert len(sample) < 150_000
         assert post(page, sample).status_code == 200
+
+
+def test_an_opinion_is_kept_for_a_film_that_was_answered(port, tmp_path):
+    with PneumoniaClient(f"127.0.0.1:{port}", log=RequestLog(tmp_path / "log" / "a")) as server:
+        page = create_app(server, Limits(), opinions=Opinions(tmp_path / "log")).test_client()
+        film = page.post("/api/predict", data=jpeg(200), headers=BYTES).json
+        sha256 = film["image"]["sha256"]
+        assert page.post("/api/opinion", json={"sha256": sha256, "label": 0}).json == {
+            "status": "kept"
+        }
+        assert page.post("/api/opinion", json={"sha256": "a" * 64, "label": 1}).status_code == 404
+        for body in ({"sha256": sha256, "label": 2}, {"sha256": sha256}, [], {"label": True}):
+            assert page.post("/api/opinion", json=body).status_code == 400
+        assert page.post("/api/opinion", data="{}").status_code == 415
+        stranger = {"Origin": "http://elsewhere.example"}
+        refused = page.post("/api/opinion", json={"sha256": sha256, "label": 1}, headers=stranger)
+        assert refused.status_code == 403
+        assert "answers are logged" in page.get("/").text
+    kept = outcomes.read(tmp_path / "log")
+    assert kept == {sha256: outcomes.Outcome(sha256, 0, outcomes.FROM_PAGE)}
+
+
+def test_a_page_that_keeps_no_opinions_asks_for_none(page):
+    assert 'id="opinion"' not in page.get("/").text
+    assert page.post("/api/opinion", json={"sha256": "a" * 64, "label": 1}).status_code == 404
+    assert "Nothing that you send is stored" in page.get("/").text

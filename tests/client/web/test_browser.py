@@ -13,8 +13,11 @@ from playwright.sync_api import expect, sync_playwright
 from werkzeug.serving import make_server
 
 from client import PneumoniaClient
+from client.request_log import outcomes
+from client.request_log.writer import RequestLog
 from client.web.app import create_app
 from client.web.limits import Limits
+from client.web.opinions import Opinions
 from tests.client.conftest import jpeg
 from tests.client.fake_server import FakeModel, serve
 from tests.client.web.test_app import dicom
@@ -46,10 +49,10 @@ def browser():
 
 
 @contextlib.contextmanager
-def running(port):
+def running(port, log=None, opinions=None):
     """The page for the model server on `port`; yields its address."""
-    with PneumoniaClient(f"127.0.0.1:{port}", timeout=10) as client:
-        app = create_app(client, Limits(burst=1000))
+    with PneumoniaClient(f"127.0.0.1:{port}", timeout=10, log=log) as client:
+        app = create_app(client, Limits(burst=1000), opinions=opinions)
         server = make_server("127.0.0.1", 0, app, threaded=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -447,3 +450,20 @@ def test_axe_finds_no_fault(visit, model, viewport):
     page.locator(".film-row").nth(1).click()
     page.locator("#help").click()
     assert faults(page) == []
+
+
+def test_a_reader_may_disagree_where_the_page_keeps_it(visit, port, tmp_path):
+    log = RequestLog(tmp_path / "log" / "a")
+    with running(port, log=log, opinions=Opinions(tmp_path / "log")) as address:
+        page = visit(site=address)
+        upload(page, film(200))
+        expect(page.locator("#decision-text")).to_have_text("Pneumonia suspected")
+        page.get_by_role("button", name="Disagree").click()
+        expect(page.locator("#opinion-text")).to_have_text("Kept")
+        expect(page.get_by_role("button", name="Disagree")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        page.get_by_role("button", name="Agree", exact=True).click()
+        expect(page.locator("#agree")).to_have_attribute("aria-pressed", "true")
+    (kept,) = outcomes.read(tmp_path / "log").values()
+    assert (kept.label, kept.source) == (1, outcomes.FROM_PAGE)

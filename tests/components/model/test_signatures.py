@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from components import names
 from components.model import signatures
+from components.model.reexport import reexport
 from pipeline.datasets.synthetic.anatomy import random_anatomy
 from pipeline.datasets.synthetic.film import render
 from tests.components import trainer_harness as harness
@@ -21,6 +23,7 @@ SCORES = {
     names.LABEL: tf.int64,
     names.QUALITY: tf.float32,
     names.FAMILIARITY: tf.float32,
+    names.FEATURES: tf.float32,
 }
 MAPS = {
     **SCORES,
@@ -120,6 +123,19 @@ def test_a_loaded_model_needs_tensorflow_alone(trained: Trained, tmp_path: Path)
     with np.load(out) as found:
         for name in (names.PROBABILITY, names.HEATMAP):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
+
+
+def test_a_version_is_written_anew_without_training(trained: Trained, tmp_path: Path) -> None:
+    reexport(trained.model, tmp_path / "anew")
+    loaded = tf.saved_model.load(str(tmp_path / "anew"))
+    anew = replace(trained, model=tmp_path / "anew", loaded=loaded)
+    images = films(5)
+    for signature in (DEFAULT, PREDICT, CAM):
+        before, after = ask(trained, signature, images), ask(anew, signature, images)
+        assert before.keys() == after.keys()
+        for name in before.keys() - {names.OVERLAY}:
+            np.testing.assert_allclose(after[name], before[name], atol=1e-5)
+    assert (tmp_path / "anew" / "assets.extra" / "training.json").is_file()
 
 
 def test_the_heat_lies_on_the_sick_films_patch(trained: Trained) -> None:

@@ -44,6 +44,16 @@ async function send(blob) {
   }
 }
 
+/** Keeps what a reader says of a film: label 0 or 1. */
+export async function sendOpinion(sha256, label) {
+  const response = await fetch(route("opinion"), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ sha256, label }),
+  }).catch(() => null);
+  return Boolean(response?.ok);
+}
+
 /** The model server's state: {state, version}. */
 export async function serverState() {
   try {

@@ -1,6 +1,6 @@
 // The model's answer in words, on a scale, and as files to keep.
 
-import { blobOf } from "./api.js";
+import { blobOf, sendOpinion } from "./api.js";
 
 const byId = (id) => document.getElementById(id);
 const DECISIONS = ["No pneumonia detected", "Pneumonia suspected"];
@@ -30,8 +30,33 @@ export function showReport(film) {
   showWarning(answer.warning);
   showScale(answer);
   showFacts(answer);
+  askOpinion(film);
   offer("download-overlay", blobOf(answer.overlay_png), stem(film.name) + ".overlay.png");
   offer("download-json", asJson(film), stem(film.name) + ".json");
+}
+
+/** Asks whether the reader agrees, where the page keeps that; the newest word counts. */
+function askOpinion(film) {
+  const box = byId("opinion");
+  if (!box) return;
+  const { answer } = film;
+  const say = () => {
+    byId("opinion-text").textContent = film.opinion ?? "";
+    for (const button of box.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.agrees === film.agrees));
+    }
+  };
+  for (const button of box.querySelectorAll("button")) {
+    button.onclick = async () => {
+      const { agrees } = button.dataset;
+      const label = agrees === "1" ? answer.label : 1 - answer.label;
+      const kept = await sendOpinion(answer.image.sha256, label);
+      if (kept) film.agrees = agrees;
+      film.opinion = kept ? "Kept" : "Not kept; try again";
+      say();
+    };
+  }
+  say();
 }
 
 function showWarning(text) {

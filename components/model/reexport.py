@@ -1,0 +1,69 @@
+"""A trained version written anew by the code as it is: more outputs, the same weights."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from components import names
+from components.image.settings import ImageConfig
+from components.model import imagenet, signatures
+from components.model.card import EXTRA, SUMMARY
+from components.model.familiarity import Familiarity
+from components.model.network import build
+from components.model.operating_point import OperatingPoint
+from components.model.settings import ModelConfig
+from components.pusher.versions import MANIFEST, RECORD
+
+
+def _known(section: Any, fields: dict[str, Any]) -> Any:
+    """The settings that today's code still has; older ones went into Transform's graph, if any."""
+    mine = {field.name for field in dataclasses.fields(section)}
+    return section(**{name: value for name, value in fields.items() if name in mine})
+
+
+def outputs(version: Path) -> set[str]:
+    """The names of what a version's signature for images tells; nothing is loaded."""
+    saved_model = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    return set(saved_model.meta_graphs[0].signature_def[names.PREDICT_IMAGE].outputs)
+
+
+def reexport(version: Path, target: Path) -> None:
+    """Writes a version's model with today's signatures; needs no training.
+
+    Args:
+        version: a SavedModel that this code's ancestors trained, with a familiarity.
+        target: a new folder.
+
+    Raises:
+        ValueError: the version's network is not the one that its settings make today.
+    """
+    summary = json.loads((version / EXTRA / SUMMARY).read_text("utf-8"))
+    config = summary["config"]
+    image, model = _known(ImageConfig, config["image"]), _known(ModelConfig, config["model"])
+    loaded = tf.saved_model.load(str(version))
+    # Which weights it starts from does not matter: all are set anew below.
+    start = imagenet.load("random", width=model.width, seed=0)
+    network = build(image.size, model, start)
+    weights = network.variables
+    if [tuple(w.shape) for w in weights] != [tuple(w.shape) for w in loaded.weights]:
+        raise ValueError(f"{version}: its network is another one than this code's; train it anew")
+    for mine, trained in zip(weights, loaded.weights, strict=True):
+        mine.assign(trained)
+    point = OperatingPoint(**summary["operating_point"])
+    centre, spread = loaded.distances.numpy()
+    usual = Familiarity(
+        np.asarray(loaded.usual), np.asarray(loaded.whitening), float(centre), float(spread)
+    )
+    servable = signatures.Servable(network, point, usual, loaded.transform, image)
+    # A recalibrated version's own; the summary rounds nothing, but the variables are what serves.
+    for name in ("slope", "intercept", "threshold", "heat_scale"):
+        getattr(servable, name).assign(getattr(loaded, name))
+    signatures.export(servable, str(target))
+    notes = shutil.ignore_patterns(RECORD.name, MANIFEST.name)  # of the push of another content
+    shutil.copytree(version / EXTRA, target / EXTRA, ignore=notes)
