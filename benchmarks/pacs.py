@@ -58,7 +58,7 @@ def rows(
     rates: list[tuple[float, float]], busy: list[tuple[float, float]]
 ) -> list[tuple[str, ...]]:
     """The medians, without the first round, which warms up."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for name, pairs in (("films a minute", rates), ("processor ms a film", busy)):
         scale = 1000 if pairs is busy else 1
         one, two = (scale * statistics.median(column) for column in zip(*pairs[1:], strict=True))
@@ -106,7 +106,7 @@ def passed(paths: list[Path], listen: int, page: str) -> float:
     command = ["storescu", "-aet", "STORESCU", "-aec", "PNEUMONIA", "127.0.0.1", str(listen)]
     subprocess.run([*command, *map(str, paths)], check=True)
     while stored(page) < there + len(paths):
-        time.sleep(0.5)  # to ask costs the gateway something
+        time.sleep(1)  # to ask costs the gateway something
     return 60 * len(paths) / (time.perf_counter() - start)
 
 

@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 
 def _checked(folder):
-    return check(folder, file_names=True)
+    return check(folder, DataConfig(file_names=True))
 
 
 def _texts(folder, level):
