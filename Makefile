@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --no-loadscope-reo
 ORTHANC := $(wildcard /usr/sbin/Orthanc)
 LEFT_OUT := $(if $(CHROMIUM),, and not browser)$(if $(ORTHANC),, and not pacs)
 
-.PHONY: help setup demo test test-all lint format lock web pretrained bench clean
+.PHONY: help setup demo test test-all fuzz lint format lock web pretrained bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,13 @@ test: setup  ## lint, types and tests
 
 test-all: setup  ## the slow and the distributed tests; `make test` has the rest
 	@$(PYTEST) -m "(slow or distributed)$(LEFT_OUT)"
+
+fuzz: setup  ## hostile films, messages, kills, each for a third of an hour (MINUTES=60)
+	@seconds=$$((20 * $(or $(MINUTES),60))); \
+	 for module in fuzz.films serving.fuzz components.pusher.kills; do \
+	   end=$$((SECONDS + seconds)); \
+	   until [ $$SECONDS -ge $$end ]; do $(BIN)/python -m tests.$$module 2000 $$(($$RANDOM * 2000)) || exit 1; done; \
+	 done
 
 lint: setup  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return USAGE
+    # What is written shows films and what was found in them: to its user alone, or to the team.
+    os.umask(0o007 if args.shared else 0o077)
     try:
         return int(args.handler(args))
     except KeyboardInterrupt:
@@ -103,6 +105,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             module = importlib.import_module(module_name)
             module.add_arguments(command)
+            command.add_argument(
+                "--shared",
+                action="store_true",
+                help="let your group read and write what is written; without it, you alone can",
+            )
             command.set_defaults(handler=module.run)
     return parser
 

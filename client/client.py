@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
 
@@ -11,10 +12,12 @@ import grpc
 
 from client import exchange
 from client.channel import TIMEOUT, Tls, open_channel
-from client.errors import ServerError, from_rpc
+from client.errors import AbandonedError, ServerError, from_rpc
 from client.images import ImageError, XRay, read
 from client.request_log.writer import RequestLog
 from client.results import Metadata, Outcome, Prediction, VersionStatus
+
+_LOOK = 0.5  # seconds between looks at whether an answer is still wanted
 
 Image = str | Path | bytes | BinaryIO | XRay
 AnyImage = TypeVar("AnyImage", bound=Image)
@@ -59,16 +62,26 @@ class PneumoniaClient:
             return "nothing"
         return "films" if self._log.pixels else "answers"
 
-    def predict(self, image: Image, *, cam: bool = False) -> Prediction:
+    def predict(
+        self,
+        image: Image,
+        *,
+        cam: bool = False,
+        abandoned: Callable[[], bool] | None = None,
+    ) -> Prediction:
         """Asks for one X-ray: a path, bytes, a binary file, or an XRay that was read before.
 
-        cam: with heat map and overlay. Raises ImageError, before anything is sent, where the
-        image cannot be used.
+        cam: with heat map and overlay. abandoned: is asked twice a second; once it says so, the
+        call ends with AbandonedError. Raises ImageError, before anything is sent, where the image
+        cannot be used.
         """
         xray = image if isinstance(image, XRay) else read(image)
+        method: Any = self._methods.predict
+        if abandoned:
+            method = partial(_wanted, method, abandoned)
         start = time.perf_counter()
         request = self._requests.predict(xray, cam)
-        response = self._call(self._methods.predict, request)
+        response = self._call(method, request)
         latency = time.perf_counter() - start
         answer = exchange.prediction(response, latency, xray.notes)
         if self._log:
@@ -132,3 +145,14 @@ class PneumoniaClient:
             return method(request, timeout=timeout or self._timeout)
         except grpc.RpcError as error:
             raise from_rpc(error, self.target) from None
+
+
+def _wanted(method: Any, abandoned: Callable[[], bool], request: Any, timeout: float) -> Any:
+    call = method.future(request, timeout=timeout)
+    while not abandoned():
+        try:
+            return call.result(_LOOK)
+        except grpc.FutureTimeoutError:
+            continue
+    call.cancel()
+    raise AbandonedError("nobody waits for the answer any more")

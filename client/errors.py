@@ -43,6 +43,12 @@ class ModelMissingError(ServerError):
     code = "model_missing"
 
 
+class AbandonedError(ServerError):
+    """Nobody waits for the answer any more."""
+
+    code = "abandoned"
+
+
 _BY_STATUS = {
     grpc.StatusCode.UNAVAILABLE: ServerAwayError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ServerBusyError,

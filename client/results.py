@@ -53,17 +53,24 @@ class Prediction:
 
     @property
     def judged(self) -> bool:
-        """Whether there was a frontal chest film to judge; true where the model does not say."""
-        return self.quality is None or self.quality >= LIMIT
+        """Whether there was a frontal chest film to judge; true where the model does not say.
+
+        Of a model that tells no familiarity, quality says how like its films this one is.
+        """
+        return self.quality is None or self.familiarity is None or self.quality >= LIMIT
+
+    @property
+    def likeness(self) -> float | None:
+        """How like the training's films this one is, under whichever name the model says it."""
+        return self.quality if self.familiarity is None else self.familiarity
 
     @property
     def warning(self) -> str | None:
         """Why the result deserves no trust, where the model or the file says so."""
         doubts = []
         if not self.judged:
-            # Of a model that tells no familiarity, quality says how like its films this one is.
-            doubts.append(UNFAMILIAR if self.familiarity is None else UNUSUAL)
-        elif self.familiarity is not None and self.familiarity < LIMIT:
+            doubts.append(UNUSUAL)
+        elif self.likeness is not None and self.likeness < LIMIT:
             doubts.append(UNFAMILIAR)
         return "; ".join((*doubts, *self.notes)) or None
 

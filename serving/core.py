@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving import example_apis, tensors
+from serving import example_apis, pictures, tensors
 from serving.batching import Arrays, Batcher
 from serving.errors import Code, ServingError, invalid_argument
 from serving.manager import ModelManager, Version
@@ -73,7 +73,7 @@ class Core:
         name = spec.signature_name or DEFAULT_SIGNATURE
         with self._leased(spec) as servable:
             signature = servable.signature(name)
-            inputs = await asyncio.to_thread(read_inputs, signature)
+            inputs = await asyncio.to_thread(_checked, read_inputs, signature)
             outputs = tensors.choose_outputs(signature, output_filter)
             target = Target(servable, name, outputs)
             logger = self._logging.sampled(servable.name)
@@ -160,6 +160,12 @@ class Core:
             yield servable
         finally:
             servable.release()
+
+
+def _checked(read_inputs: Callable[[Any], Arrays], signature: Any) -> Arrays:
+    inputs = read_inputs(signature)
+    pictures.check(inputs)
+    return inputs
 
 
 async def _run(

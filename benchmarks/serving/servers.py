@@ -62,7 +62,7 @@ class Embedded:
             ],
             stderr=subprocess.DEVNULL,
         )
-        self.address = f"127.0.0.1:{port}"
+        self.address, self.pid = f"127.0.0.1:{port}", self._process.pid
         self._channel = grpc.insecure_channel(self.address)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._image = image.read_bytes()

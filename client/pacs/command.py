@@ -9,6 +9,7 @@ from pathlib import Path
 from client.exit_codes import DONE, FAILED, USAGE
 
 _HERE = "127.0.0.1"
+_LARGEST = 64  # MB of a file, as of the reader of films
 _EPILOG = (
     "run: receive with --listen, look with --watch, or both. status: the queue, and why films "
     "failed. retry, ignore: FILM... by the key that logs and status give, or all failed ones. "
@@ -33,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--disk-limit", type=_count, default=4096, metavar="MB", help="for it; default: %(default)s"
+    )
+    add(
+        "--film-limit",
+        type=_film_limit,
+        default=_LARGEST,
+        metavar="MB",
+        help="of one film; default, and most: %(default)s",
     )
     add("--tries", type=_count, default=5, metavar="N", help="of a film; default: %(default)s")
     add("--concurrency", type=_count, default=2, metavar="N", help="default: %(default)s")
@@ -111,6 +119,12 @@ def _look(args: argparse.Namespace) -> int:
 def _count(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    return number
+
+
+def _film_limit(text: str) -> int:
+    if (number := _count(text)) > _LARGEST:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {_LARGEST}")
     return number
 
 

@@ -33,10 +33,17 @@ _LOGGER: Final = logging.getLogger(__name__)
 class Intake:
     """Checks a file, asks the rule, and hands it to the queue.
 
-    served: the model version that the server has now, if known.
+    served: the model version that the server has now, if known. max_bytes: of a film's file.
     """
 
-    def __init__(self, queue: Queue, rule: Rule, served: Callable[[], int | None]):
+    def __init__(
+        self,
+        queue: Queue,
+        rule: Rule,
+        served: Callable[[], int | None],
+        max_bytes: int = MAX_BYTES,
+    ):
+        self.max_bytes = max_bytes
         self._queue = queue
         self._rule = rule
         self._served = served
@@ -60,7 +67,7 @@ class Intake:
         if not self._queue.has_room(len(content)):  # before a header is looked at
             return self._refused("queue full", OUT_OF_RESOURCES)
         try:
-            film = dicom.checked(content, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
+            film = dicom.checked(content, max_bytes=self.max_bytes, max_pixels=MAX_PIXELS)
         except ImageError as error:
             if error.reason is Reason.UNSUPPORTED:
                 return self._refused("not a single grey radiograph", MISMATCH)

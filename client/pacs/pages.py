@@ -1,7 +1,7 @@
 """What the gateway says over HTTP: health, metrics and the worklist."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask, Response, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,6 +10,8 @@ from client import web
 from client.pacs import metrics, worklist
 from client.pacs.gateway import Gateway
 from client.web.app import HEADERS
+
+_PEERS: Final = {"server": "model server", "pacs": "PACS"}
 
 
 def create_app(gateway: Gateway, viewer: str = "") -> Flask:
@@ -36,7 +38,7 @@ def create_app(gateway: Gateway, viewer: str = "") -> Flask:
 
     @app.get("/")
     def page() -> str:
-        waits = [f"{link.name} is away" for link in gateway.links if not link.is_up]
+        waits = [f"{_PEERS[link.name]} is away" for link in gateway.links if not link.is_up]
         return render_template(
             "worklist.html", rows=worklist.rows(gateway.queue, viewer), waits=waits
         )

@@ -16,6 +16,8 @@ from client.pacs.film import FILM, PENDING, STATES, Answer, Film, key_of
 _FREE_BYTES: Final = 256 * 2**20  # of the disk, for others
 _ANSWER_BYTES: Final = 4 * 2**20  # what a small film's answers may take in its place
 _BACKOFF: Final = (5.0, 300.0)  # seconds before a film's second and later tries
+# Pages of 32 kB halve the time that films of some megabytes take.
+_PRAGMAS: Final = ("page_size=32768", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS films (
   key TEXT PRIMARY KEY,
@@ -66,7 +68,7 @@ class Queue:
         file = folder / "queue.db"
         file.touch(mode=0o600)  # SQLite gives its other files the same mode
         self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=30)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        for pragma in _PRAGMAS:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_SCHEMA)
 

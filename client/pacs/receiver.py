@@ -22,7 +22,6 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import Verification
 
-from client.images import MAX_BYTES
 from client.pacs.intake import FILM_CLASSES, Intake
 from client.pacs.metrics import REFUSED
 
@@ -106,7 +105,7 @@ class Receiver:
             return
         size = self._sizes.get(event.assoc, 0) + event.pdu.pdu_length
         self._sizes[event.assoc] = size
-        if size > MAX_BYTES + _PDU_BYTES:
+        if size > self._intake.max_bytes + _PDU_BYTES:
             REFUSED.labels("too_large").inc()
             _LOGGER.warning("hung up", extra={"reason": "too_large"})
             event.assoc.abort()

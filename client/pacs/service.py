@@ -49,7 +49,7 @@ def serve(args: argparse.Namespace) -> int:
             queue, server, pacs, model=args.model, card=args.card, concurrency=args.concurrency
         )
         rule = Rule(_capitals(args.body_part) or CHEST, _capitals(args.view) or FRONTAL)
-        intake = Intake(queue, rule, lambda: gateway.served)
+        intake = Intake(queue, rule, lambda: gateway.served, args.film_limit * 2**20)
         if args.watch:
             if not isinstance(pacs, DicomWeb):
                 raise ValueError("--watch needs a DICOMweb address as --pacs")

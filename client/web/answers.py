@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from client.errors import (
+    AbandonedError,
     DeadlineError,
     ImageRefusedError,
     ModelMissingError,
@@ -25,6 +26,7 @@ _STATUS: Final[dict[type[ServerError], int]] = {
     ServerBusyError: 503,
     ModelMissingError: 503,
     DeadlineError: 504,
+    AbandonedError: 499,  # of nginx; nobody reads it
     ServerError: 502,
 }
 _MESSAGES: Final[dict[type[ServerError], str]] = {
@@ -33,6 +35,7 @@ _MESSAGES: Final[dict[type[ServerError], str]] = {
     ServerBusyError: "the model server is busy",
     ModelMissingError: "the model server has not loaded the model",
     DeadlineError: "the model server took too long",
+    AbandonedError: "the browser hung up",
     ServerError: "the model server failed",
 }
 

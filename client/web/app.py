@@ -14,7 +14,7 @@ from flask import Flask, Response, g, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from client.client import PneumoniaClient
-from client.errors import ServerError
+from client.errors import AbandonedError, ServerError
 from client.images import ImageError, read
 from client.web import answers
 from client.web.hosts import Hosts
@@ -104,13 +104,16 @@ def create_app(
         if not places.acquire(blocking=False):
             body = answers.refusal("page_busy", "the page has more X-rays than it takes")
             return body, 503, {"Retry-After": "1"}
+        left = request.environ.get("waitress.client_disconnected", lambda: False)
         try:
+            if left():  # while others were served
+                raise AbandonedError
             upload = request.get_data(cache=False)
             xray = read(upload, max_bytes=limits.upload_bytes, max_pixels=limits.pixels)
-            answer = answers.prediction(upload, xray, server.predict(xray, cam=True))
+            answer = server.predict(xray, cam=True, abandoned=left)
             if opinions:
                 opinions.answered(xray.sha256)
-            return answer
+            return answers.prediction(upload, xray, answer)
         finally:
             places.release()
 

@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
                 cleanup_interval=_IDLE_SECONDS // 3,
                 ident=None,
                 recv_bytes=2**16,
+                channel_request_lookahead=1,  # or a browser's leaving is noticed after the answer
                 max_request_body_size=4 * limits.upload_bytes,  # further ones are not even read
                 # Above these, waitress writes to temporary files; no X-ray may touch the disk.
                 inbuf_overflow=limits.upload_bytes + 1,

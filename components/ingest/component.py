@@ -30,7 +30,7 @@ from components.ingest.work_lists import WorkList
 
 
 class IngestReport(Artifact):
-    """A folder with report.json, rejects.csv and duplicates.csv: see `report.write`."""
+    """A folder with report.json, rejects.csv, duplicates.csv, names.csv: see `report.write`."""
 
     TYPE_NAME = "pneumonia.IngestReport"  # Kubeflow wants namespace.Name
 
@@ -75,6 +75,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         finally:
             fileio.rmtree(work)
         report.write(report_folder, ingested, records, fates)
+        if not config.file_names:
+            report.write_names(report_folder, records)
         for note in ingested.notes:
             logging.warning("Ingest: %s", note)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from client import dicom, images
+from components import names
 from components.ingest import groups, near_duplicates, patients
 from components.ingest.entry import Entry
 from components.ingest.settings import DataConfig
@@ -19,8 +20,8 @@ _SMALL, _LARGE = 800, 1200  # about a third each of the public training set
 class Record:
     """One file's facts; no pixels, no bytes, and nothing of a DICOM's patient but hashes.
 
-    path: where it is read again. name: as it is written, patients' names taken out. group: stands
-    for the patient (patients.group). patient_id: as it is written. patient_from: manifest, dicom,
+    path: where it is read again. name: as it is written (Inspector.name). group: stands for the
+    patient (patients.group). patient_id: as it is written. patient_from: manifest, dicom,
     name, or file where each file is its own patient. sha256: of the bytes to be stored. reason
     and detail: why it is rejected, else empty. notes: what is odd about a film that is not. groups:
     its value for each of names.GROUP_KEYS.
@@ -75,7 +76,11 @@ class Inspector:
 
     def _sound(self, entry: Entry, xray: images.XRay) -> Record:
         patient, patient_from = self._patient(entry, xray)
-        is_private = patient_from in ("manifest", "dicom") or xray.source_format == "dicom"
+        is_private = (
+            not self.config.file_names
+            or patient_from in ("manifest", "dicom")
+            or xray.source_format == "dicom"
+        )
         return Record(
             path=entry.path,
             name=self._name(entry, xray.identity),
@@ -124,7 +129,14 @@ class Inspector:
         )
 
     def _name(self, entry: Entry, identity: tuple[str, ...]) -> str:
-        """The path without the patient's names and ids, which file names often carry."""
+        """What stands for the path in all that is written; file names often carry patients' names.
+
+        A stand-in of class and hash. Where `data.file_names` says that names tell nobody: the path,
+        without what the file's header or the manifest says of the patient.
+        """
+        if not self.config.file_names:
+            folder = "unlabelled" if entry.label is None else names.CLASSES[entry.label]
+            return f"{folder}/{patients.pseudonym(entry.path, self.salt, 'film')}"
         path = entry.path
         # A manifest may count its patients from 1: such an id tells nobody, and is in every name.
         told = (entry.patient,) if entry.patient and len(entry.patient) >= _TELLING else ()

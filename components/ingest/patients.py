@@ -77,18 +77,19 @@ def group(patient: str, seed: int) -> str:
     ).hexdigest()
 
 
-def pseudonym(patient: str, salt: bytes) -> str:
-    """Hides a patient's id: without the salt nobody finds the id again.
+def pseudonym(text: str, salt: bytes, kind: str = "patient") -> str:
+    """Hides a patient's id or a file's path: without the salt nobody finds it again.
 
     Args:
-        patient: the patient's id.
+        text: what to hide.
         salt: at most 64 bytes, secret.
+        kind: what the result begins with.
 
     Returns:
-        `patient-` and 20 hexadecimal digits.
+        The kind, a hyphen and 20 hexadecimal digits.
     """
-    digest = hashlib.blake2b(patient.encode("utf-8", "replace"), digest_size=10, key=salt)
-    return f"patient-{digest.hexdigest()}"
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=10, key=salt)
+    return f"{kind}-{digest.hexdigest()}"
 
 
 def etiology(path: str, label: int | None) -> str:

@@ -17,6 +17,7 @@ from components.ingest.ledger import Fate
 REPORT = "report.json"
 REJECTS = "rejects.csv"
 DUPLICATES = "duplicates.csv"
+NAMES = "names.csv"
 _PAIRS_SHOWN = 100
 _REASONS_SHOWN = 3
 _NOTES_SHOWN = 20
@@ -187,7 +188,8 @@ def check(
     raise IngestError(
         f"{report.rejected} of {report.seen} files are rejected, "
         f"{share if report.written else 'nothing is left'}: {commonest(rejects)}; "
-        "run.log has all: mend them or take them out"
+        "run.log has all: mend them or take them out; "
+        "'pneumonia data check --set data.file_names=true' shows which files they are"
     )
 
 
@@ -228,6 +230,12 @@ def write(folder: str, report: Report, records: Sequence[Record], fates: Sequenc
         if fate.duplicate_of is not None
     )
     _write_table(f"{folder}/{DUPLICATES}", ("file", "split", "same_bytes_as"), duplicates)
+
+
+def write_names(folder: str, records: Sequence[Record]) -> None:
+    """Writes names.csv (file, path): which file a stand-in stands for, patients' names and all."""
+    pairs = ((record.name, record.path) for record in records)
+    _write_table(f"{folder}/{NAMES}", ("file", "path"), pairs)
 
 
 def read(folder: str | Path) -> Report:

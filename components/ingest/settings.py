@@ -51,6 +51,7 @@ class DataConfig:
     columns: dict[Column, str] = dataclasses.field(default_factory=dict)  # a manifest's own names
     positive: tuple[str, ...] = ()  # words of its labels that mean pneumonia, and ...
     negative: tuple[str, ...] = ()  # ... none; with either, films labelled otherwise are left out
+    file_names: bool = False  # whether they tell nobody, and may stand in reports and examples
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1  # used where there is no test folder
     limit_per_class: Count | None = None  # whole patients are taken until a class reaches it

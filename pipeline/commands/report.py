@@ -7,7 +7,7 @@ import os
 
 from client.exit_codes import DONE, FAILED, REFUSED
 from pipeline.commands.console import add_run, complain, start_tensorflow
-from pipeline.runs.folder import find
+from pipeline.runs.folder import RunFolderError, find
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         outcome = verdict.of_run(folder)
         report = publish(folder)
-    except (verdict.NoVerdictError, FileNotFoundError) as error:
+    except (verdict.NoVerdictError, FileNotFoundError, RunFolderError) as error:
         return complain("report", error, FAILED)
     if args.json:
         print(json.dumps(outcome.as_json(), indent=2))

@@ -1,6 +1,7 @@
 """`pneumonia run`: turns a folder of X-rays into a pushed model, or says why it is refused."""
 
 import argparse
+import errno
 import logging
 import os
 import shutil
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # TensorFlow, and half a minute
     from pipeline.runs.verdict import Verdict
 
 Result = TypeVar("Result")
+_OWN = ("client.", "components.", "pipeline.", "kubeflow.")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -150,7 +152,10 @@ def attempted(
         except Exception as error:
             logging.getLogger(__name__).exception("the run failed")
             errors = Console(stderr=True, highlight=False)
-            errors.print(f"[red]failed:[/] {escape(_reason(error))}")
+            cause = _cause(error)
+            errors.print(f"[red]failed:[/] {escape(_reason(cause))}")
+            if remedy := _remedy(cause, folder):
+                errors.print(remedy)
             errors.print(f"more in {folder.log}")
             return None
 
@@ -168,8 +173,26 @@ def show_ledger(folder: RunFolder, console: Console) -> None:
     console.print(ledger_table(read(report)))
 
 
-def _reason(error: BaseException) -> str:
-    """Finds the innermost cause's own words; Beam wraps them in its stage names."""
+def _cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error).split(" [while running ")[0].strip() or type(error).__name__
+    return error
+
+
+def _reason(cause: BaseException) -> str:
+    """The innermost cause's own words; Beam wraps them in its stage names."""
+    return str(cause).split(" [while running ")[0].strip() or type(cause).__name__
+
+
+def _remedy(cause: BaseException, folder: RunFolder) -> str | None:
+    """What to do where the cause, which is none of our own errors, does not say it."""
+    if type(cause).__module__.startswith(_OWN):
+        return None
+    if os.strerror(errno.ENOSPC) in str(cause):
+        return "the disk is full: free some of it and start again; the run goes on where it stopped"
+    if isinstance(cause, MemoryError):
+        return "memory ran out: end what else runs here, or give the machine more"
+    return (
+        f"if a file was damaged: 'rm -r {folder.artifacts} {folder.metadata}' and start again; "
+        "every step is computed anew, and what is served stays"
+    )

@@ -1,13 +1,17 @@
 """Reads from ML Metadata what a run's components wrote."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.runs.folder import RunFolderError
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,33 @@ class PipelineRun:
 
 
 def open_store(database: Path) -> metadata_store.MetadataStore:
-    """Opens the ML Metadata store in a SQLite file."""
+    """Opens the ML Metadata store in a SQLite file.
+
+    Raises:
+        RunFolderError: the file is damaged.
+    """
+    _check(database)
     config = mlmd.ConnectionConfig()
     config.sqlite.filename_uri = str(database)
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
     return metadata_store.MetadataStore(config)
+
+
+def _check(database: Path) -> None:
+    """SQLite itself may say so only amid a run, or never."""
+    if not database.exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as file:
+            ((finding,), *_) = file.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.Error as error:
+        finding = str(error)
+    if finding != "ok":
+        raise RunFolderError(
+            f"{database} is damaged ({' '.join(finding.split())}); put a copy back, or "
+            f"'rm -r {database} {database.with_name('artifacts')}': the next run computes every "
+            "step again, and what is served stays"
+        )
 
 
 def latest_steps(database: Path, *, tunings: bool = False) -> Mapping[str, Step]:

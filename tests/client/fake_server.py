@@ -27,6 +27,8 @@ class FakeModel:
     lungs: np.ndarray | None = None
     delay: float = 0.0
     version: int = VERSION
+    endless: bool = False  # a prediction takes until its caller hangs up
+    left: int = 0  # callers that did
     leave_out: tuple[str, ...] = ()
     failures: deque[grpc.StatusCode] = field(default_factory=deque)  # one for each next call
     calls: list[str] = field(default_factory=list)  # the signature of each prediction
@@ -61,6 +63,10 @@ class FakeModel:
     def predict(self, request, context):
         self.calls.append(request.model_spec.signature_name)
         self._fail_or_wait(request, context)
+        if self.endless:
+            while context.is_active():
+                time.sleep(0.01)
+            self.left += 1
         try:
             (content,) = tensors.to_numpy(request.inputs["image_bytes"])
             image = Image.open(io.BytesIO(content)).convert("L")

@@ -134,11 +134,12 @@ def written(cwd: Path, output: str, split: str) -> list[Path]:
 
 
 def records(folder: Path) -> collections.Counter[bytes]:
-    """How often each record is there; patients' ids, drawn anew in every run, are left out."""
+    """How often each record is there, without patients and names, which are drawn in every run."""
     found: collections.Counter[bytes] = collections.Counter()
     files = [str(path) for path in folder.iterdir()]
     for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
         example = tf.train.Example.FromString(record)
-        example.features.feature.pop(names.PATIENT_ID, None)
+        for drawn in (names.PATIENT_ID, names.FILENAME):
+            example.features.feature.pop(drawn, None)
         found[example.SerializeToString(deterministic=True)] += 1
     return found

@@ -100,10 +100,8 @@ def build(film: Dataset, answer: Prediction, model: Model, previous: Model | Non
 def _figures(answer: Prediction) -> list[tuple[CodedConcept, float]]:
     figures = [(PROBABILITY, answer.probability)] if answer.judged else []
     figures.append((THRESHOLD, answer.threshold))
-    for name, value in (
-        (QUALITY, answer.quality),
-        (FAMILIARITY, answer.familiarity),
-    ):
+    quality = None if answer.familiarity is None else answer.quality  # an older model's is likeness
+    for name, value in ((QUALITY, quality), (FAMILIARITY, answer.likeness)):
         if value is not None:
             figures.append((name, value))
     return figures

@@ -66,7 +66,7 @@ class GatewayProcess:
 
 @pytest.fixture
 def model():
-    return FakeModel(quality=0.9)
+    return FakeModel(quality=0.9, familiarity=0.9)
 
 
 @pytest.fixture

@@ -35,7 +35,11 @@ def test_500_films_through_kills_and_restarts_are_each_answered_once(tmp_path):
     films.mkdir()
     for number in range(FILMS):
         (films / f"{number:03}.dcm").write_bytes(film(number))
-    listen, port, model = free_port(), free_port(), FakeModel(quality=0.9, delay=0.02)
+    listen, port, model = (
+        free_port(),
+        free_port(),
+        FakeModel(quality=0.9, familiarity=0.9, delay=0.02),
+    )
     orthanc = Orthanc(tmp_path / "orthanc", listen)
     orthanc.start()
     gateway = GatewayProcess(

@@ -36,8 +36,9 @@ def gateway(start_gateway, gateway_port, unused_port) -> GatewayProcess:
     """Its PACS is away: nothing may leave, and all that stays would be seen."""
     pacs = f"AWAY@127.0.0.1:{unused_port}"
     return start_gateway(
-        "--pacs", pacs, "--listen", str(gateway_port), "--caller", "STORESCU", "--tries", "1"
-    )
+        "--pacs", pacs, "--listen", str(gateway_port), "--caller", "STORESCU", "--tries", "1",
+        "--film-limit", "1",
+    )  # fmt: skip
 
 
 def changed(**elements: object) -> bytes:
@@ -142,7 +143,8 @@ def test_forty_hostile_objects_are_refused_and_leave_nothing(gateway, model):
         with association(gateway.listen, syntax=syntax) as caller:
             assert store(caller, encapsulated(content), UID) == status, name
     with association(gateway.listen) as caller:
-        huge = changed() + struct.pack("<HH2sHI", 0x7FE1, 0x1000, b"OB", 0, 2**27) + bytes(2**27)
+        size = 2**22  # four times what the gateway takes of a film
+        huge = changed() + struct.pack("<HH2sHI", 0x7FE1, 0x1000, b"OB", 0, size) + bytes(size)
         assert store(caller, huge, UID) is None  # hung up on
     half = [b"", b"\x01\x00\x00\x00\x01", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\xff" * 4096]
     for words in half:

@@ -109,7 +109,7 @@ def today() -> str:
 def test_a_film_that_does_not_look_like_one_is_answered_as_not_judged(
     orthanc, gateway, model, tmp_path
 ):
-    model.quality = 0.1
+    model.quality, model.familiarity = 0.1, 0.9
     content = film(5)
     orthanc.forward(orthanc.upload(content))
     found = answers_of(orthanc, content)
@@ -136,7 +136,7 @@ def test_a_resend_is_no_duplicate_and_a_newer_version_points_at_the_older(
     gateway.start()  # it knows the newer version from its first look at the server
 
     def answered_anew():
-        send(path, gateway.listen)
+        assert send(path, gateway.listen)[0] == 0
         return len(orthanc.answers()) == 6
 
     wait_for(answered_anew)

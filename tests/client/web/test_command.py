@@ -148,6 +148,30 @@ def test_uploads_that_stop_half_way_shut_nobody_out(site):
         assert status == 200
 
 
+def test_nobody_works_for_browsers_that_hung_up(site, model):
+    _, port, _ = site
+    model.endless = True
+    head = "POST /api/predict HTTP/1.1\r\nHost: localhost\r\n"
+    head += f"Content-Type: application/octet-stream\r\nContent-Length: {len(jpeg())}\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(6):  # as many as the page asks about at a time
+            sender = stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+            sender.sendall(head.encode() + jpeg())
+        end = time.monotonic() + 60
+        while len(model.calls) < 6:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert post(port, jpeg())[0] == 503
+    while model.left < 6:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    model.endless = False
+    while (status := post(port, jpeg())[0]) == 503:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert status == 200
+
+
 def test_hostile_files_are_refused_and_leave_nothing(site):
     process, port, scratch = site
     assert post(port, bomb())[0] == 413

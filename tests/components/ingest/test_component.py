@@ -1,5 +1,6 @@
 """ExampleGen on real files: every one accounted for, the pixels right, the patients kept apart."""
 
+import csv
 import gzip
 import json
 from collections import Counter, defaultdict
@@ -378,3 +379,25 @@ def test_the_public_sets_originals_are_all_ingested(xrays, tmp_path):
     assert result.patients_from == {"name": 240}
     assert result.splits["test"]["NORMAL"] == 8
     assert result.splits["test"]["PNEUMONIA"] == 16
+
+
+def test_no_file_name_is_repeated_unless_names_tell_nobody(tmp_path):
+    patient = "Wintergreen_Ottoline"
+    files = both_classes() | {
+        f"PNEUMONIA/{patient}/film.jpeg": encoded(grey(64, 64, seed=9007), "JPEG"),
+        f"NORMAL/{patient}.jpeg": b"refused before anything of it is read",
+        f"NORMAL/copy of {patient}.jpeg": encoded(grey(64, 64, seed=9007), "JPEG"),
+    }
+    base = write(tmp_path / "set", files)
+    result = ingest(base, tmp_path / "out", file_names=False, max_rejected=0.5)
+    for path in (tmp_path / "out").rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        assert (patient.encode() in content) == (path.name == report.NAMES), path
+        assert b"IM-0001" not in content or path.name == report.NAMES
+    shown = list(result.rejects())
+    with (tmp_path / "out/ledger" / report.NAMES).open(encoding="utf-8", newline="") as file:
+        told = {row["file"]: row["path"] for row in csv.DictReader(file)}
+    assert set(told.values()) == set(files)
+    assert {told[name] for name in shown} == {name for name in files if patient in name}
+    assert all(name.startswith(("NORMAL/film-", "PNEUMONIA/film-")) for name in result.by_name())

@@ -71,7 +71,7 @@ def ingest(
         {"examples": [result.examples], "ingest_report": [result.ledger]},
         {
             "input_base": str(base),
-            "data_config": json.dumps(config),
+            "data_config": json.dumps({"file_names": True} | config),
             "seed": seed,
             "fingerprint": "",
             "code_version": "",

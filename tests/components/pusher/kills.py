@@ -116,7 +116,11 @@ def run(folder: Path, count: int, seed: int = 0) -> int:
 
 
 if __name__ == "__main__":
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    given = [int(argument) for argument in sys.argv[1:]]
+    rounds, seed = [*given, *[1000, int(time.time())][len(given) :]]
     with tempfile.TemporaryDirectory() as scratch:
-        cut = run(Path(scratch), rounds, seed=int(time.time()))
-    print(f"{rounds} pushes and promotions, {cut} cut short: what is served was always whole")
+        cut = run(Path(scratch), rounds, seed)
+    print(
+        f"{rounds} pushes and promotions from seed {seed}, {cut} cut short: what is served was "
+        "always whole"
+    )

@@ -9,6 +9,7 @@ from rich.console import Console
 
 import cli
 from components.ingest.entry import IngestError
+from components.ingest.settings import DataConfig
 from pipeline.datasets.check import check
 from pipeline.datasets.check_page import print_tables, write_page
 from pipeline.datasets.synthetic import files
@@ -37,7 +38,7 @@ def folder(tmp_path):
 
 
 def _checked(folder):
-    return check(folder)
+    return check(folder, DataConfig(file_names=True))
 
 
 def _texts(folder, level):

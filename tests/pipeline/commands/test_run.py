@@ -1,0 +1,51 @@
+"""What a run that fails says: the fault, and what to do."""
+
+import errno
+import os
+
+import pytest
+
+from client.exit_codes import FAILED
+from components.ingest.listing import IngestError
+from pipeline.commands import run as command
+from pipeline.runs import lineage
+from pipeline.runs.folder import RunFolder, RunFolderError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "runs" / "a"
+    root.mkdir(parents=True)
+    return RunFolder(root)
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "free some of it and start again"),
+        (RuntimeError("DataLoss: Checksum does not match"), "rm -r"),
+        (MemoryError(), "memory ran out"),
+        (IngestError("nothing is left; mend them or take them out"), "mend them"),
+    ],
+)
+def test_a_failure_names_a_remedy(folder, capsys, error, remedy):
+    def work():
+        raise RuntimeError("a step failed") from error
+
+    assert command.carry_out(folder, folder.root, work) == FAILED
+    said = " ".join(capsys.readouterr().err.split())
+    assert remedy in said
+    assert str(folder.log) in said.replace(" ", "")
+    assert ("rm -r" in said) == (remedy == "rm -r")
+
+
+@pytest.mark.parametrize("content", [b"", b"noise" * 999], ids=["empty", "noise"])
+def test_a_damaged_metadata_file_is_said_with_its_remedy(folder, content):
+    lineage.open_store(folder.metadata)
+    whole = folder.metadata.read_bytes()
+    half = len(whole) // 2
+    folder.metadata.write_bytes(whole[:half] + content + whole[half + len(content) + 5 :])
+    with pytest.raises(RunFolderError, match=r"metadata.db is damaged .* 'rm -r"):
+        lineage.open_store(folder.metadata)
+    folder.metadata.unlink()
+    assert lineage.latest_steps(folder.metadata) == {}
