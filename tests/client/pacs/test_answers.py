@@ -89,7 +89,7 @@ def test_the_outlines_lie_where_the_heat_is():
 
 def test_a_film_that_was_not_judged_gets_neither_probability_nor_heat():
     content = film(5)
-    found = built(content, prediction(content, quality=0.2))
+    found = built(content, prediction(content, quality=0.2, familiarity=0.9))
     assert str(report.PROBABILITY.meaning) not in str(found[report.KIND])
     assert report.INSUFFICIENT.meaning in str(found[report.KIND])
     (annotation,) = found[contours.KIND].GraphicAnnotationSequence

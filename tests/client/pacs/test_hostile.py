@@ -28,7 +28,7 @@ from tests.client.pacs.orthanc import wait_for
 from tests.client.pacs.sender import association, body, store
 
 MARKUP = "<script>alert('Wintergreen')</script>"
-SECRETS = (*IDENTIFIERS, MARKUP, "<script", "alert(")
+SECRETS = (*IDENTIFIERS, MARKUP, "<script>", "alert(")  # the pages have scripts by name
 
 
 @pytest.fixture
