@@ -195,7 +195,7 @@ def _check_kind(dataset: pydicom.Dataset) -> None:
     if modality not in MODALITIES:
         wanted = ", ".join(MODALITIES)
         raise ImageError(Reason.UNSUPPORTED, f"DICOM of modality {modality!r}, not {wanted}")
-    if "PixelData" not in dataset:
+    if not isinstance(dicom_elements.value(dataset, "PixelData"), bytes):
         raise ImageError(Reason.UNSUPPORTED, "DICOM without pixels")
 
 
@@ -217,14 +217,18 @@ def _check_header(dataset: pydicom.Dataset, max_pixels: int) -> None:
     if frames > 1:
         raise ImageError(Reason.UNSUPPORTED, f"DICOM of {frames} frames")
     photometric = dicom_elements.term(dataset, "PhotometricInterpretation")
-    dataset.PhotometricInterpretation = photometric
-    dataset.SamplesPerPixel = dicom_elements.whole(dataset, "SamplesPerPixel", absent=1)
-    if photometric not in _PHOTOMETRIC or dataset.SamplesPerPixel != 1:
+    samples = dicom_elements.whole(dataset, "SamplesPerPixel", absent=1)
+    for keyword in ("NumberOfFrames", "PhotometricInterpretation", "SamplesPerPixel"):
+        dataset.pop(keyword, None)  # whose VR may be another
+    dataset.PhotometricInterpretation, dataset.SamplesPerPixel = photometric, samples
+    if photometric not in _PHOTOMETRIC or samples != 1:
         raise ImageError(Reason.UNSUPPORTED, "DICOM in colour, not MONOCHROME1 or MONOCHROME2")
     for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation", "Rows", "Columns"):
         number = dicom_elements.whole(dataset, keyword)
-        dataset.pop(keyword)  # whose VR may be another
+        dataset.pop(keyword)
         setattr(dataset, keyword, number)
+    if dataset.PixelRepresentation > 1:
+        raise ImageError(Reason.UNREADABLE, "the DICOM's PixelRepresentation is neither 0 nor 1")
     if not 8 <= dataset.BitsStored <= dataset.BitsAllocated <= 16:
         bits = f"{dataset.BitsStored} of {dataset.BitsAllocated} bits"
         raise ImageError(Reason.UNSUPPORTED, f"DICOM of {bits}, not 8 to 16")
