@@ -122,7 +122,7 @@ def carry_out(
         show_more(console)
         outcome, report = verdict.of_run(folder), publish(folder)
         if logged := tracking.log_newest(folder):
-            console.print(logged, highlight=False)
+            console.print(escape(logged), highlight=False)
         return outcome, report
 
     console = Console()
