@@ -99,6 +99,17 @@ def test_a_film_that_was_not_judged_gets_neither_probability_nor_heat():
     assert (grey[..., 0] == grey[..., 2]).all()
 
 
+def test_an_older_models_low_quality_means_an_unfamiliar_film_which_is_judged():
+    content = film(5)
+    found = built(content, prediction(content, quality=0.2))
+    said = str(found[report.KIND])
+    assert report.DETECTED.meaning in said
+    assert report.FAMILIARITY.meaning in said
+    assert report.QUALITY.meaning not in said
+    (annotation,) = found[contours.KIND].GraphicAnnotationSequence
+    assert "GraphicObjectSequence" in annotation
+
+
 def test_predict_writes_them_for_dicom_files(tmp_path, capfd, model):
     folder, out = tmp_path / "films", tmp_path / "films" / "out"
     folder.mkdir()
