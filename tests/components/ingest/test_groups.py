@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from components import names
 from components.ingest import groups
-from components.ingest.listing import IngestError, fingerprint
+from components.ingest.entry import IngestError
+from components.ingest.listing import fingerprint
+from components.ingest.settings import DataConfig
 from tests.client.image_files import dicom, encoded, grey
 from tests.components.ingest.xray_sets import ingest, write
 
@@ -122,7 +124,8 @@ def test_a_column_that_the_manifest_lacks_is_named(tmp_path):
 
 def test_another_age_in_the_manifest_is_another_data_set(tmp_path):
     folder = _set(tmp_path / "set", [("a.jpeg", "NORMAL", "40", "M")])
-    before = fingerprint(folder)
+    config = DataConfig(groups=GROUPS)
+    before = fingerprint(folder, config)
     manifest = folder / "manifest.csv"
     manifest.write_text(manifest.read_text().replace("40", "41"))
-    assert fingerprint(folder) != before
+    assert fingerprint(folder, config) != before
