@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from pipeline.commands.console import complain, start_tensorflow
 from pipeline.commands.monitored import Watched, add_log, write_metrics
 
 if TYPE_CHECKING:  # TensorFlow and what comes with it
+    from client.request_log.outcomes import Outcome
+    from components.monitoring.audit import Audit
     from components.monitoring.page import Report
     from components.monitoring.sample import Floats, Sample
 
@@ -57,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     start_tensorflow()
     from client.request_log import outcomes
-    from components.monitoring import audit, drift, estimate, page, sample
+    from components.monitoring import drift, estimate, page, sample
 
     every = sample.of(films)
     try:
@@ -70,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
     parts = list(sample.windows(asked, args.window))
     windows = drift.judge(reference, parts)
     told = {window.name for window in windows if window.comparisons}
-    known = outcomes.read(args.log)
     report = page.Report(
         version=watched.number,
         source=source,
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         left_out=left_out,
         divergences=_divergences(reference, parts, {w.name for w in windows if w.drifted}),
         estimates={name: estimate.estimate(part) for name, part in parts if name in told},
-        audit=audit.audit(every, known, watched.expectation(None)) if known and args.run else None,
+        audit=_audit(watched, every, outcomes.read(args.log)),
     )
     target = args.page or args.log / _PAGE
     try:
@@ -138,6 +140,16 @@ def _divergences(
     from components.monitoring.divergence import divergences
 
     return {name: divergences(reference, part) for name, part in parts if name in drifted}
+
+
+def _audit(watched: Watched, every: "Sample", known: Mapping[str, "Outcome"]) -> "Audit | None":
+    """What the outcomes say, where there are some and somebody says what was asked for."""
+    from components.monitoring.audit import audit
+
+    try:
+        return audit(every, known, watched.expectation(None)) if known else None
+    except FileNotFoundError:
+        return None
 
 
 def _metrics(report: "Report") -> list[tuple[str, str, float]]:
