@@ -14,8 +14,13 @@ from tests.components.ingest import published_sets
 from tests.components.ingest.xray_sets import both_classes, films, ingest, write
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("lay_out", published_sets.SHAPES, ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    ("lay_out", "count"),
+    [
+        *((shape, 60) for shape in published_sets.SHAPES),
+        pytest.param(published_sets.rsna, 1000, marks=pytest.mark.slow),
+    ],
+)
 def test_a_set_as_it_is_published_is_ingested_and_its_ledger_adds_up(tmp_path, lay_out, count):
     base, config, left_out = lay_out(tmp_path / "set", count)
     found = ingest(base, tmp_path / "out", **config)
