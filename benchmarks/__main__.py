@@ -23,6 +23,7 @@ BENCHMARKS = {
 }
 OF_A_MODEL = {  # of the run runs/kermany, which `make pretrained` leaves
     "shortcuts": "What the trained model looks at, on films it never saw",
+    "heatmaps": "Where the trained model's heat lies on sick films it never saw",
     "adults": "The trained model on adults, by radiologists' readings",
     "quality": "Which pictures the trained model's `quality` warns of",
 }
