@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from client.request_log.record import Record, digest
-from client.request_log.writer import Limits, RequestLog, RequestLogError
+from client.request_log.writer import LogLimits, RequestLog, RequestLogError
 from serving import logs
 from serving.config_files import ConfigFileError
 from serving.errors import invalid_argument
@@ -76,7 +76,7 @@ class Logger:
 class RequestLogging:
     """The loggers by model; none, until a configuration asks for them."""
 
-    def __init__(self, metrics: Metrics, limits: Limits, *, pixels: bool) -> None:
+    def __init__(self, metrics: Metrics, limits: LogLimits, *, pixels: bool) -> None:
         self._metrics = metrics
         self._limits = limits
         self._pixels = pixels
