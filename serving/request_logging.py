@@ -55,7 +55,16 @@ class Logger:
         latency: float,
         study: str,
     ) -> None:
-        """Hands one answer over to be written; returns at once."""
+        """Hands one answer over to be written; returns at once.
+
+        Args:
+            servable: the version that answered.
+            signature: the signature's name.
+            films: what `hashes` returned for the request.
+            outputs: arrays by name, N rows each.
+            latency: seconds from request to answer.
+            study: the caller's hash of the study; what is none is left out.
+        """
         hashes, pixels = films
         self.log.put(
             Record(
