@@ -39,7 +39,19 @@ class AsyncPneumoniaClient:
         self._methods = exchange.Methods(self._channel)
 
     async def predict(self, image: Image, *, cam: bool = False) -> Prediction:
-        """Asks for one X-ray; it is read in a thread, so that the loop goes on."""
+        """Asks for one X-ray; it is read in a thread, so that the loop goes on.
+
+        Args:
+            image: a path, the file's bytes, an open binary file, or an XRay that was read before.
+            cam: also asks for heat map, lungs and overlay.
+
+        Returns:
+            The answer; with `cam`, its heat map is float32[224,224] in [0,1].
+
+        Raises:
+            ImageError: the image cannot be used; nothing was sent.
+            ServerError: the server did not answer; its class says why.
+        """
         xray = image if isinstance(image, XRay) else await asyncio.to_thread(read, image)
         start = time.perf_counter()
         request = self._requests.predict(xray, cam)
@@ -53,10 +65,15 @@ class AsyncPneumoniaClient:
     async def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
     ) -> AsyncIterator[Outcome[AnyImage]]:
-        """Asks for many X-rays, `concurrency` at a time; the outcomes keep the images' order.
+        """Asks for many X-rays, `concurrency` at a time.
 
-        An image that fails is an outcome with its error, and the others go on. At most
-        2 * concurrency images are held at once, however many there are.
+        Args:
+            images: as of `predict`; at most 2 * concurrency are held at once.
+            cam: also asks for heat map, lungs and overlay.
+            concurrency: requests in flight, at least 1.
+
+        Yields:
+            An outcome for each image, in the images' order; one that fails carries its error.
         """
         places = asyncio.Semaphore(concurrency)
         waiting: deque[asyncio.Task[Outcome[AnyImage]]] = deque()

@@ -48,8 +48,11 @@ OPTIONS: Final[list[tuple[str, Any]]] = [
 class Tls:
     """Files for an encrypted connection, PEM.
 
-    ca: the authority to trust, else the system's. certificate, key: the client's own, for mutual
-    TLS. server_name: the name in the server's certificate, where the address is another.
+    Attributes:
+        ca: the authority to trust, else the system's.
+        certificate: the client's own, for mutual TLS.
+        key: the certificate's.
+        server_name: the name in the server's certificate, where the address is another.
     """
 
     ca: Path | None = None
@@ -71,11 +74,19 @@ class Tls:
 
 
 def open_channel(module: Any, target: str, tls: Tls | None) -> Any:
-    """A channel of `module`, grpc or grpc.aio, to `target`, "host:port" or "dns:///host:port".
+    """Opens a channel to a server; where it has several addresses, calls take turns among them.
 
-    Where the name stands for several addresses, calls take turns among them.
+    Args:
+        module: grpc or grpc.aio.
+        target: "host:port" or "dns:///host:port".
+        tls: the files for encryption; None speaks plain text.
 
-    Raises ValueError where the target is a URL: gRPC would wait for a host of that name.
+    Returns:
+        The channel, of the module's kind.
+
+    Raises:
+        ValueError: the target is a URL: gRPC would wait for a host of that name.
+        OSError: a file of `tls` cannot be read.
     """
     host = target.removeprefix(_RESOLVED)
     if "://" in host or ":" not in host:

@@ -26,15 +26,18 @@ AnyImage = TypeVar("AnyImage", bound=Image)
 class PneumoniaClient:
     """Sends X-rays to a model server that speaks TensorFlow Serving's gRPC API.
 
-    target: "host:port". model, version, label: the newest version unless one is named, by its
-    number or by a label of the server's configuration, such as "canary". log: where the answers are
-    written, closed with the client. timeout: seconds
-    for one call, retries included; a server that is away (UNAVAILABLE) or busy
-    (RESOURCE_EXHAUSTED) is asked up to four times, and nothing else is repeated. tls: None speaks
-    plain text.
-
     Every call raises a ServerError, by kind: ServerAwayError, ServerBusyError, DeadlineError,
-    ImageRefusedError, ModelMissingError.
+    ImageRefusedError, ModelMissingError. A server that is away (UNAVAILABLE) or busy
+    (RESOURCE_EXHAUSTED) is asked up to four times; nothing else is repeated.
+
+    Args:
+        target: "host:port".
+        model: the model's name.
+        version: its number; without it or a label, the newest.
+        label: a label of the server's configuration, such as "canary".
+        timeout: seconds for one call, retries included.
+        tls: the files for encryption; None speaks plain text.
+        log: where the answers are written; it is closed with the client.
     """
 
     def __init__(
@@ -69,11 +72,21 @@ class PneumoniaClient:
         cam: bool = False,
         abandoned: Callable[[], bool] | None = None,
     ) -> Prediction:
-        """Asks for one X-ray: a path, bytes, a binary file, or an XRay that was read before.
+        """Asks for one X-ray.
 
-        cam: with heat map and overlay. abandoned: is asked twice a second; once it says so, the
-        call ends with AbandonedError. Raises ImageError, before anything is sent, where the image
-        cannot be used.
+        Args:
+            image: a path, the file's bytes, an open binary file, or an XRay that was read before.
+            cam: also asks for heat map, lungs and overlay.
+            abandoned: is called twice a second and says whether nobody waits for the answer any
+                more.
+
+        Returns:
+            The answer; with `cam`, its heat map is float32[224,224] in [0,1].
+
+        Raises:
+            ImageError: the image cannot be used; nothing was sent.
+            AbandonedError: `abandoned` said so.
+            ServerError: the server did not answer; its class says why.
         """
         xray = image if isinstance(image, XRay) else read(image)
         method: Any = self._methods.predict
@@ -91,10 +104,15 @@ class PneumoniaClient:
     def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
     ) -> Iterator[Outcome[AnyImage]]:
-        """Asks for many X-rays, `concurrency` at a time; the outcomes keep the images' order.
+        """Asks for many X-rays, `concurrency` at a time.
 
-        An image that fails is an outcome with its error, and the others go on. At most
-        2 * concurrency images are held at once, however many there are.
+        Args:
+            images: as of `predict`; at most 2 * concurrency are held at once.
+            cam: also asks for heat map, lungs and overlay.
+            concurrency: requests in flight, at least 1.
+
+        Yields:
+            An outcome for each image, in the images' order; one that fails carries its error.
         """
         pool = ThreadPoolExecutor(concurrency, thread_name_prefix="predict")
         waiting: deque[Future[Outcome[AnyImage]]] = deque()

@@ -83,9 +83,19 @@ def _refuse_if(condition: bool, message: str) -> None:
 
 
 def rle_exceeds(data: bytes, limit: int) -> bool:
-    """Whether a segment of a DICOM RLE frame decodes to more than `limit` bytes; PS3.5, G.3 to G.5.
+    """Tells whether a segment of a DICOM RLE frame decodes to too many bytes.
 
-    Raises struct.error where the header is cut off.
+    Args:
+        data: the frame, its header of 64 bytes first.
+        limit: bytes that a segment may have.
+
+    Returns:
+        True where a segment has more.
+
+    Raises:
+        struct.error: the header is cut off.
+
+    Source: DICOM PS3.5, G.3 to G.5.
     """
     count, *offsets = struct.unpack_from("<16I", data)
     return any(

@@ -33,7 +33,7 @@ _ENVIRONMENT = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Film:
+class DecodedFilm:
     """A DICOM's picture, uint8[height, width] with 0 black, whose it is, and what is odd."""
 
     pixels: NDArray[np.uint8]
@@ -43,7 +43,7 @@ class Film:
     notes: tuple[str, ...]
 
 
-def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Film:
+def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> DecodedFilm:
     """Decodes a DICOM file; several threads may ask at once.
 
     Args:
@@ -82,7 +82,7 @@ class _Worker:
         except (OSError, EOFError):
             return False
 
-    def ask(self, data: bytes, caps: dict[str, int]) -> Film:
+    def ask(self, data: bytes, caps: dict[str, int]) -> DecodedFilm:
         """Raises ImageError where the file is refused or ends the process."""
         self.is_free = False
         identity: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class _Worker:
             raise ImageError(Reason(answer["reason"]), answer["message"], identity)
         picture = np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
         notes, uids = tuple(answer["notes"]), tuple(answer["uids"])
-        return Film(picture, answer["patient_id"], identity, uids, notes)
+        return DecodedFilm(picture, answer["patient_id"], identity, uids, notes)
 
     def end(self) -> None:
         """Whatever it is doing."""
@@ -130,7 +130,7 @@ class _Pool:
         self._places = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
         self._idle: list[_Worker] = []
 
-    def decode(self, data: bytes, caps: dict[str, int]) -> Film:
+    def decode(self, data: bytes, caps: dict[str, int]) -> DecodedFilm:
         with self._places:
             worker = self._take()
             try:

@@ -72,6 +72,13 @@ class Radiograph:
 def identity(data: bytes, max_bytes: int) -> tuple[str, ...]:
     """The patient's ids, names and their parts, the longest first; first of all that is read.
 
+    Args:
+        data: a DICOM file, with its preamble.
+        max_bytes: of a deflated data set when inflated.
+
+    Returns:
+        The texts, each of at least three characters.
+
     Raises:
         ImageError: too large when inflated, or more items than any film has.
         Exception: whatever pydicom makes of a damaged file.

@@ -12,7 +12,15 @@ _TERM = re.compile(r"[A-Z0-9 _]{1,16}")
 
 
 def value(dataset: Dataset, keyword: str) -> Any:
-    """An element's first value; None where it is absent, empty (PS3.5, 7.4.5) or unreadable."""
+    """Reads an element's first value.
+
+    Args:
+        dataset: a DICOM's data set.
+        keyword: the element's, as pydicom spells it.
+
+    Returns:
+        The value; None where it is absent, empty (PS3.5, 7.4.5) or unreadable.
+    """
     try:
         element = dataset[keyword]
         found = element.value[0] if element.VM > 1 or element.VR == "SQ" else element.value
@@ -22,7 +30,15 @@ def value(dataset: Dataset, keyword: str) -> Any:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """The same where it is a number to calculate with."""
+    """Reads an element's first value as a number to calculate with.
+
+    Args:
+        dataset: a DICOM's data set.
+        keyword: the element's, as pydicom spells it.
+
+    Returns:
+        The number, in [-1e30, 1e30]; None where it is none.
+    """
     found = value(dataset, keyword)
     try:
         result = float(found)
@@ -32,10 +48,18 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def whole(dataset: Dataset, keyword: str, absent: int | None = None) -> int:
-    """The same where it has to be a whole number of at least 0, or may be absent.
+    """Reads an element's first value as a whole number.
+
+    Args:
+        dataset: a DICOM's data set.
+        keyword: the element's, as pydicom spells it.
+        absent: stands for an element that is absent, or is no number; None: it must be there.
+
+    Returns:
+        The number, at least 0.
 
     Raises:
-        ImageError: it is not; the message names it.
+        ImageError: it is no such number; the message names it.
     """
     result = number(dataset, keyword)
     if result is None and absent is not None:
@@ -47,9 +71,16 @@ def whole(dataset: Dataset, keyword: str, absent: int | None = None) -> int:
 
 
 def term(dataset: Dataset, keyword: str) -> str:
-    """A code string in upper case, "" without one.
+    """Reads an element's first value as a code string in upper case.
 
-    What is no code string may be anybody's name, and is not repeated: it reads "(no code string)".
+    What is no code string may be anybody's name, and is not repeated.
+
+    Args:
+        dataset: a DICOM's data set.
+        keyword: the element's, as pydicom spells it.
+
+    Returns:
+        The code string; "" without one, "(no code string)" where it is none.
     """
     found = value(dataset, keyword)
     text = "" if found is None else str(found).strip().upper()

@@ -68,7 +68,15 @@ _MESSAGES = {
 
 
 def from_rpc(error: grpc.RpcError, target: str) -> ServerError:
-    """The error of ours that a failed call at `target` stands for."""
+    """Turns a failed call into an error of ours.
+
+    Args:
+        error: with its status code and details.
+        target: the server's address, for the message.
+
+    Returns:
+        The error; the status code decides its class.
+    """
     kind = _BY_STATUS.get(error.code(), ServerError)
     details = " ".join((error.details() or error.code().name).split())
     if len(details) > _DETAILS:

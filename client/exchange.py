@@ -48,7 +48,15 @@ class Requests:
         self._label = label
 
     def predict(self, xray: XRay, cam: bool) -> Any:
-        """A PredictRequest of one image."""
+        """A PredictRequest of one image.
+
+        Args:
+            xray: the image.
+            cam: asks the signature `cam` instead of `predict_image`.
+
+        Returns:
+            The message.
+        """
         request = protos.PredictRequest()
         self._address(request)
         request.model_spec.signature_name = contract.CAM if cam else contract.PREDICT_IMAGE
@@ -74,9 +82,18 @@ class Requests:
 
 
 def prediction(response: Any, latency: float, notes: tuple[str, ...] = ()) -> Prediction:
-    """The first row of a PredictResponse, with what reading the X-ray told.
+    """Reads the first row of a PredictResponse.
 
-    Raises ServerError where an output of the contract is missing or cannot be read.
+    Args:
+        response: the message.
+        latency: seconds from request to answer.
+        notes: what reading the X-ray told, a line each.
+
+    Returns:
+        The answer.
+
+    Raises:
+        ServerError: an output of the contract is missing or cannot be read.
     """
     row = {name: _first_row(name, tensor) for name, tensor in response.outputs.items()}
     missing = [
@@ -102,7 +119,18 @@ def prediction(response: Any, latency: float, notes: tuple[str, ...] = ()) -> Pr
 
 
 def record(xray: XRay, request: Any, response: Any, latency: float, pixels: bool) -> Record:
-    """What a request log holds of one X-ray, as the embedded server would write it."""
+    """What a request log holds of one X-ray, as the embedded server would write it.
+
+    Args:
+        xray: the X-ray that was sent.
+        request: its PredictRequest.
+        response: the PredictResponse.
+        latency: seconds from request to answer.
+        pixels: also keeps the image's bytes.
+
+    Returns:
+        The record, without the outputs in LARGE.
+    """
     study, instance = (digest(uid) if uid else "" for uid in xray.uids or ("", ""))
     wanted = response.outputs.items()
     return Record(

@@ -29,7 +29,16 @@ class ImageError(ValueError):
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Raises ImageError where a picture of this size is empty or over the cap."""
+    """Checks a picture's size before it is decoded.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        max_pixels: the cap on width * height.
+
+    Raises:
+        ImageError: the picture is empty or over the cap.
+    """
     if width * height > max_pixels:
         message = f"{width:,} x {height:,} pixels, over the cap of {max_pixels:,}"
         raise ImageError(Reason.TOO_LARGE, message)

@@ -43,12 +43,19 @@ _TAIL = 64  # bytes in which a whole file's end is looked for
 class XRay:
     """One X-ray, ready to be stored or sent.
 
-    data: a JPEG or PNG file, 8 bits, grey or RGB, upright; the source's own bytes where it already
-        was that. format, width, height, sha256 (hexadecimal) are those of `data`.
-    source_format: jpeg, png or dicom.
-    notes: what a reader should know of how it was read or what it shows, a line each.
-    patient_id: a DICOM's own, raw: hash it before it is written anywhere. identity: that id and
-        the patient's names; uids: of a DICOM's study and of the film, raw. None is in the repr.
+    Attributes:
+        data: a JPEG or PNG file, 8 bits, grey or RGB, upright; the source's own bytes where it
+            already was that.
+        format: of `data`: jpeg or png.
+        width: of `data`, in pixels.
+        height: of `data`, in pixels.
+        sha256: of `data`, hexadecimal.
+        source_format: jpeg, png or dicom.
+        notes: what a reader should know of how it was read or what it shows, a line each.
+        patient_id: a DICOM's own, raw: hash it before it is written anywhere. Like `identity` and
+            `uids` it is not in the repr.
+        identity: that id and the patient's names, raw.
+        uids: of a DICOM's study and of the film, raw.
     """
 
     data: bytes = dataclasses.field(repr=False)
@@ -69,17 +76,26 @@ def read(
     max_bytes: int = MAX_BYTES,
     max_pixels: int = MAX_PIXELS,
 ) -> XRay:
-    """Reads an X-ray from a path, from bytes or from a binary file; content decides, not the name.
+    """Reads an X-ray; its content decides what it is, not its name.
 
     Passed through byte for byte: an 8-bit grey or RGB JPEG (baseline or progressive) or PNG.
     Normalised once, to PNG, as a viewer shows it: EXIF orientation is applied; 16-bit grey becomes
     round(value * 255 / 65535), the sample depth scaling of the PNG specification (13.12), or less
     than 65535 where a note says that its values use fewer bits; 16-bit colour keeps its high bytes,
-    as in Pillow; 1, 2 and 4 bits and palettes are expanded; what is transparent lies on black;
-    CMYK becomes RGB. A DICOM is rendered by `client.dicom`. Colour profiles and gamma chunks are
+    as in Pillow; 1, 2 and 4 bits and palettes are expanded; what is transparent lies on black; CMYK
+    becomes RGB. A DICOM is rendered by `client.dicom`. Colour profiles and gamma chunks are
     ignored, as TensorFlow ignores them; damaged ones are left out.
 
-    Raises ImageError with a Reason and one line; the caps are checked before anything is decoded.
+    Args:
+        source: a path, the file's bytes, or an open binary file.
+        max_bytes: the cap on the file, and on a deflated DICOM when inflated.
+        max_pixels: the cap on width * height, checked before anything is decoded.
+
+    Returns:
+        The X-ray, 8 bits, upright.
+
+    Raises:
+        ImageError: it cannot be used; a Reason and one line say why.
     """
     content = _content(source, max_bytes)
     source_format = next((name for magic, name in _MAGIC.items() if content.startswith(magic)), "")
@@ -107,11 +123,19 @@ def _content(source: str | Path | bytes | BinaryIO, max_bytes: int) -> bytes:
 
 
 def file_content(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """A regular file's bytes, one more than the cap at most.
+    """Reads a regular file's bytes.
 
     What is no stored file is not opened: a pipe would be waited for, a device may do anything.
 
-    Raises ImageError.
+    Args:
+        path: the file.
+        max_bytes: the cap.
+
+    Returns:
+        The bytes; one more than the cap where the file has grown meanwhile.
+
+    Raises:
+        ImageError: the file cannot be read, is over the cap or no regular file.
     """
     try:
         _check_status(path.stat(), max_bytes)

@@ -11,10 +11,16 @@ _LONGEST_NAME = 255  # bytes, on Linux's file systems
 
 
 def files(paths: Sequence[Path], left_out: Sequence[Path | None] = ()) -> list[Path]:
-    """The files as given, and all in the folders, by name, each once.
+    """Lists the files that are named, and all in the folders that are named, each once.
 
-    Hidden files and folders, and the folders `left_out`, where a command writes, are not listed.
     Links to folders are followed. A folder that cannot be read stands for its files.
+
+    Args:
+        paths: files and folders.
+        left_out: folders to leave out, where a command writes; so are hidden files and folders.
+
+    Returns:
+        The files in the order of `paths`, a folder's by name.
     """
     found = (file for path in paths for file in _expand(path, left_out))
     return list({_place(file): file for file in found}.values())
@@ -33,9 +39,15 @@ def _expand(path: Path, left_out: Sequence[Path | None]) -> Iterator[Path]:
 
 
 def overlay_paths(files: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """A place in `folder` for each file's overlay: the files' own tree below what they share.
+    """Chooses a place for each file's overlay: the files' own tree below what they share.
 
-    The whole name is kept, so that a.jpg and a.png do not meet: a.jpg.png and a.png.png.
+    Args:
+        files: at least one.
+        folder: where the overlays go.
+
+    Returns:
+        A path by file. It keeps the whole name, so that a.jpg and a.png do not meet: a.jpg.png and
+        a.png.png.
     """
     places = {file: _place(file) for file in files}
     shared = os.path.commonpath([place.parent for place in places.values()])

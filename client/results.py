@@ -20,13 +20,21 @@ UNFAMILIAR: Final = (
 class Prediction:
     """The model's answer for one X-ray.
 
-    probability, threshold: of pneumonia, in [0, 1]; label: 1 where probability >= threshold.
-    version: the model's, unix seconds. latency: seconds from request to answer.
-    quality: whether this is a frontal chest film with two lungs to judge; familiarity: how like the
-        training set's it is; both in [0, 1], None where the model does not say.
-    heatmap, lungs: float32[224,224] in [0,1], the whole X-ray squashed to a square; overlay: a PNG
-        file of the heat map over the X-ray; all only where asked for.
-    notes: what was odd about the file when it was read, a line each.
+    Attributes:
+        probability: of pneumonia, in [0, 1].
+        threshold: in [0, 1].
+        label: 1 where probability >= threshold, else 0.
+        version: the model's, unix seconds.
+        latency: seconds from request to answer.
+        quality: whether this is a frontal chest film with two lungs to judge, in [0, 1]; None where
+            the model does not say.
+        heatmap: float32[224,224] in [0,1], the whole X-ray squashed to a square; None unless asked
+            for, like `lungs` and `overlay`.
+        overlay: a PNG file of the heat map over the X-ray.
+        notes: what was odd about the file when it was read, a line each.
+        familiarity: how like the training set's films this one is, in [0, 1]; None where the model
+            does not say.
+        lungs: float32[224,224] in [0,1], as `heatmap`.
     """
 
     probability: float

@@ -38,7 +38,15 @@ class Row:
 
     @classmethod
     def of(cls, outcome: Outcome[Path], overlay: Path | None = None) -> Self:
-        """The row of an answered or a failed file."""
+        """The row of an answered or a failed file.
+
+        Args:
+            outcome: what came of the file.
+            overlay: where its overlay was written.
+
+        Returns:
+            The row.
+        """
         file = printable(outcome.source)
         if outcome.error is not None:
             error = outcome.error

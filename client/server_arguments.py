@@ -7,7 +7,7 @@ from typing import Any
 
 from client.channel import TIMEOUT, Tls
 from client.client import PneumoniaClient
-from client.request_log.writer import Limits, RequestLog
+from client.request_log.writer import LogLimits, RequestLog
 
 HOW_TO_START = "start one with `pneumonia serve`, or name another with --server host:port"
 
@@ -54,7 +54,7 @@ def connect(args: argparse.Namespace) -> PneumoniaClient:
         tls = Tls(*files, server_name=args.tls_server_name)
     log = None
     if args.log:
-        limits = Limits(args.log_megabytes, args.log_days)
+        limits = LogLimits(args.log_megabytes, args.log_days)
         log = RequestLog(args.log, limits, pixels=args.log_pixels, complain=_complain)
     return PneumoniaClient(
         args.server, model=args.model, label=args.label, timeout=args.timeout, tls=tls, log=log

@@ -11,9 +11,15 @@ Identity = tuple[int, int]
 
 
 def walk(base: Path, left_out: Callable[[os.DirEntry[str]], bool]) -> Iterator[tuple[str, str]]:
-    """Each file's path below `base`, and each unlistable folder's with the reason, such as LOOP.
+    """Walks a folder by name, a folder's files before its folders; hidden ones are passed over.
 
-    By name, a folder's files before its folders. Hidden ones and those `left_out` are passed over.
+    Args:
+        base: the folder.
+        left_out: says which files and folders to pass over besides.
+
+    Yields:
+        A file's path below `base` and ""; or the path of a folder that cannot be listed and the
+        reason, such as LOOP.
     """
     pending: list[tuple[str, frozenset[Identity]]] = [("", frozenset())]
     while pending:

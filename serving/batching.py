@@ -34,16 +34,27 @@ class BatchingParameters:
     thread_pool_name: str = "model_server_batch_threads"
 
 
-class Target(Protocol):
+class BatchTarget(Protocol):
     """What a batch runs on. Requests are merged only if their targets are equal."""
 
     def run(self, inputs: Arrays, timeout: float | None) -> dict[str, np.ndarray]:
-        """Runs a batch within `timeout` seconds; outputs have as many rows as the inputs."""
+        """Runs a batch.
+
+        Args:
+            inputs: arrays by input name, all of N rows.
+            timeout: seconds, or None.
+
+        Returns:
+            Arrays by output name, of N rows.
+
+        Raises:
+            ServingError: the batch failed.
+        """
 
 
 @dataclass(eq=False)
 class _Task:
-    target: Target
+    target: BatchTarget
     inputs: Arrays
     deadline: float  # of time.monotonic()
     future: Future[dict[str, np.ndarray]] = field(default_factory=Future)
@@ -69,6 +80,12 @@ class Batcher:
     Once a thread is free a request waits at most `batch_timeout_micros` for others. One whose
     caller has cancelled, or whose deadline has passed, is never run. A merged batch that fails is
     run again in halves, so that one undecodable image fails its own request alone.
+
+    Args:
+        parameters: how requests are merged; without them none are.
+        threads: how many, without `parameters`.
+        queue: requests that may wait, without `parameters`.
+        on_batch: is told each batch's rows, and the seconds that each of its requests has waited.
     """
 
     def __init__(
@@ -79,10 +96,6 @@ class Batcher:
         queue: int,
         on_batch: Callable[[int, Sequence[float]], None] = lambda rows, waits: None,
     ) -> None:
-        """Without parameters nothing is merged; `threads` and `queue` (requests) are the bounds.
-
-        `on_batch` is told of each batch: its rows, and how many seconds each request has waited.
-        """
         self._parameters = parameters
         self.limit = queue  # of what waits: requests, or with parameters rows
         if parameters:
@@ -101,13 +114,24 @@ class Batcher:
             thread.start()
 
     def submit(
-        self, target: Target, inputs: Arrays, timeout: float | None = None
+        self, target: BatchTarget, inputs: Arrays, timeout: float | None = None
     ) -> Future[dict[str, np.ndarray]]:
-        """Queues a request; `timeout` in seconds. Cancelling the future withdraws it.
+        """Queues a request; cancelling the future withdraws it.
 
-        Raises ServingError RESOURCE_EXHAUSTED where the queue is full (UNAVAILABLE in TensorFlow
-        Serving's batching; this is what its own limit on threads answers, and what asks a client
-        to back off), INVALID_ARGUMENT where the request has more rows than a batch may have.
+        Args:
+            target: what runs it.
+            inputs: arrays by input name, as `target` takes them; only those of one length are
+                merged.
+            timeout: seconds until the request is dropped; None: never.
+
+        Returns:
+            The outputs to come: arrays by name, with as many rows as the inputs.
+
+        Raises:
+            ServingError: RESOURCE_EXHAUSTED where the queue is full (UNAVAILABLE in TensorFlow
+                Serving's batching; this is what its own limit on threads answers, and what asks a
+                client to back off), INVALID_ARGUMENT where the request has more rows than a batch
+                may have, UNAVAILABLE while the server ends.
         """
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         task = _Task(target, inputs, deadline)

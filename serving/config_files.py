@@ -59,7 +59,16 @@ def read_model_config(path: Path) -> Any:
 
 
 def single_model_config(name: str, base_path: str, log: Path | None = None) -> Any:
-    """The ModelServerConfig that --model_name, --model_base_path and --request_log stand for."""
+    """Writes what --model_name, --model_base_path and --request_log say as a ModelServerConfig.
+
+    Args:
+        name: the model's.
+        base_path: the folder of its versions.
+        log: folder and beginning of the request log's files, which then get every request.
+
+    Returns:
+        The message.
+    """
     from tensorflow_serving.config import model_server_config_pb2
 
     config = model_server_config_pb2.ModelServerConfig()
@@ -168,9 +177,16 @@ def _classes() -> dict[str, Any]:
 
 
 def check_config(config: Any, current: Mapping[str, Any]) -> None:
-    """Checks a ModelServerConfig against the models configured now (ModelConfig by name).
+    """Checks a ModelServerConfig.
 
-    Raises ServingError, one message for one fault. (model_servers/server_core.cc)
+    Args:
+        config: the message.
+        current: the models that are configured now, ModelConfig by name.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT or FAILED_PRECONDITION, one message for one fault.
+
+    Source: model_servers/server_core.cc.
     """
     if config.WhichOneof("config") == "custom_model_config":
         raise failed_precondition(

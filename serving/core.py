@@ -24,7 +24,7 @@ _QUOTED = 512  # characters
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictResult:
     """A prediction's outputs, and the version and signature they come from."""
 
     version: int
@@ -41,7 +41,18 @@ class Target:
     outputs: tuple[str, ...]
 
     def run(self, inputs: Arrays, timeout: float | None) -> dict[str, np.ndarray]:
-        """Runs the signature; raises ServingError."""
+        """Runs the signature, as `serving.batching.BatchTarget` says.
+
+        Args:
+            inputs: arrays by input name, N rows.
+            timeout: seconds, or None.
+
+        Returns:
+            Arrays by output name, N rows.
+
+        Raises:
+            ServingError: TensorFlow's code and message.
+        """
         return self.servable.run(self.signature_name, inputs, self.outputs, timeout)
 
 
@@ -63,11 +74,23 @@ class Core:
         output_filter: Iterable[str],
         timeout: float | None,
         study: str = "",
-    ) -> Prediction:
-        """Runs the ModelSpec's signature on what `read_inputs` makes of its SignatureDef.
+    ) -> PredictResult:
+        """Runs a signature.
 
-        `read_inputs` is called in a thread: tens of megabytes take their time. `study`: the
-        caller's hash of it, for the request log.
+        Args:
+            spec: the ModelSpec: model, version or label, and signature.
+            read_inputs: makes arrays by input name, N rows, of the SignatureDef; called in a
+                thread, as tens of megabytes take their time.
+            output_filter: names of the outputs to compute; empty: all.
+            timeout: seconds, or None.
+            study: the caller's hash of the study, 64 hexadecimal digits, for the request log; "":
+                none.
+
+        Returns:
+            The outputs, N rows each, and what they come from.
+
+        Raises:
+            ServingError: the request is refused or has failed.
         """
         start = time.perf_counter()
         name = spec.signature_name or DEFAULT_SIGNATURE
@@ -86,7 +109,7 @@ class Core:
             if logger and films:
                 latency = time.perf_counter() - start
                 logger.put(servable, name, await films, values, latency, study)
-            return Prediction(servable.version, name, values)
+            return PredictResult(servable.version, name, values)
 
     def metadata(self, request: Any) -> Any:
         """GetModelMetadata. (servables/tensorflow/get_model_metadata_impl.cc)"""

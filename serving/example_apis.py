@@ -14,7 +14,17 @@ REGRESS_METHOD = "tensorflow/serving/regress"
 
 
 def refuse_classify(servable: Servable, signature_name: str) -> ServingError:
-    """Why this signature cannot classify. (servables/tensorflow/classifier.cc)"""
+    """Says why a signature cannot classify.
+
+    Args:
+        servable: the model.
+        signature_name: the signature's; "": the default one.
+
+    Returns:
+        The error to answer with.
+
+    Source: servables/tensorflow/classifier.cc.
+    """
     signature = servable.signatures.get(signature_name or DEFAULT_SIGNATURE)
     if signature is None:
         return _no_signature(signature_name)
@@ -22,7 +32,17 @@ def refuse_classify(servable: Servable, signature_name: str) -> ServingError:
 
 
 def refuse_regress(servable: Servable, signature_name: str) -> ServingError:
-    """Why this signature cannot regress. (servables/tensorflow/regressor.cc)"""
+    """Says why a signature cannot regress.
+
+    Args:
+        servable: the model.
+        signature_name: the signature's; "": the default one.
+
+    Returns:
+        The error to answer with.
+
+    Source: servables/tensorflow/regressor.cc.
+    """
     signature = servable.signatures.get(signature_name or DEFAULT_SIGNATURE)
     if signature is None:
         return _no_signature(signature_name)
@@ -30,7 +50,17 @@ def refuse_regress(servable: Servable, signature_name: str) -> ServingError:
 
 
 def refuse_multi_inference(servable: Servable, tasks: Any) -> ServingError:
-    """Why these tasks cannot be run. (servables/tensorflow/multi_inference.cc)"""
+    """Says why tasks cannot be run.
+
+    Args:
+        servable: the first task's model.
+        tasks: InferenceTask messages.
+
+    Returns:
+        The error to answer with.
+
+    Source: servables/tensorflow/multi_inference.cc.
+    """
     for task in tasks:
         if not task.model_spec.name:
             return invalid_argument("Found ModelSpec with an empty model name.")

@@ -77,9 +77,11 @@ class Flags:
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None:
-    """Adds the flags to a parser; both `--flag=value` and `--flag value` are understood.
+    """Adds the flags to a parser; it understands both `--flag=value` and `--flag value`.
 
-    rest_port: what the help says is the default of `--rest_api_port`.
+    Args:
+        parser: gets them.
+        rest_port: what the help says is the default of `--rest_api_port`.
     """
     add = parser.add_argument
     processors = os.cpu_count() or 1
@@ -236,9 +238,14 @@ def parse(arguments: Sequence[str]) -> Flags:
 
 
 def command_line(values: Mapping[str, Any], *, own: bool = True) -> list[str]:
-    """The flags as `--name=value`, the only form that tensorflow_model_server understands.
+    """Writes flags as `--name=value`, the only form that tensorflow_model_server understands.
 
-    `own`: with the flags that it does not have. Those at their defaults are left out.
+    Args:
+        values: the flags by name.
+        own: with the flags that tensorflow_model_server does not have.
+
+    Returns:
+        The arguments; flags at their defaults are left out.
     """
     parser = argparse.ArgumentParser()
     add_arguments(parser)

@@ -33,10 +33,15 @@ Answer = TypeVar("Answer")
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict, GetModelMetadata, Classify, Regress and MultiInference."""
+    """Predict, GetModelMetadata, Classify, Regress and MultiInference.
+
+    Args:
+        core: makes the answers.
+        metrics: counts them.
+        as_content: writes outputs into `tensor_content` instead of the typed fields.
+    """
 
     def __init__(self, core: Core, metrics: Metrics, *, as_content: bool) -> None:
-        """`as_content`: outputs go into `tensor_content` instead of the typed fields."""
         self._core = core
         self._metrics = metrics
         self._as_content = as_content

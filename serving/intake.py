@@ -22,10 +22,15 @@ class Lane:
     A place may come to hold the longest message there can be, so there are few. A connection has
     one of them, a host not all, and who is slow loses it once others wait: so a few slow senders
     never shut the others out.
+
+    Args:
+        places: how many.
+        of_host: how many of them one host may have.
+        patient: seconds that a message may take.
+        hurried: seconds that it may take where others wait.
     """
 
     def __init__(self, *, places: int, of_host: int, patient: float, hurried: float) -> None:
-        """`patient`: seconds that a message may take; `hurried`: where others wait."""
         self._places = asyncio.Semaphore(places)
         self._of_host = of_host
         self._patient, self._hurried = patient, hurried
@@ -95,7 +100,19 @@ class Intake:
 
     @asynccontextmanager
     async def receiving(self, peer: str, *, prediction: bool) -> AsyncIterator[None]:
-        """A place to receive one message in. Raises ServingError, see Lane.place."""
+        """Holds a place to receive one message in.
+
+        Args:
+            peer: the sender, host:port.
+            prediction: whether the message asks for a prediction, which may be long.
+
+        Yields:
+            Once there is a place.
+
+        Raises:
+            ServingError: RESOURCE_EXHAUSTED where too much waits, DEADLINE_EXCEEDED where the
+                message takes too long to come.
+        """
         lane = self._predictions if prediction else self._questions
         async with lane.place(peer):
             if prediction and self._held > MAX_HELD_BYTES - MAX_MESSAGE_BYTES:

@@ -60,9 +60,17 @@ def parse_request(body: bytes | bytearray) -> dict[str, Any]:
 def read_inputs(
     document: Mapping[str, Any], signature: Any
 ) -> tuple[Layout, dict[str, np.ndarray]]:
-    """The request's tensors by input name, for a signature, and how they were listed.
+    """Reads a request's tensors for a signature.
 
-    Raises ServingError INVALID_ARGUMENT naming the element at fault.
+    Args:
+        document: the request's JSON object.
+        signature: the SignatureDef.
+
+    Returns:
+        How the tensors were listed, and the arrays by input name, in the signature's types.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT; the message names the element at fault.
     """
     if "instances" in document and "inputs" in document:
         raise invalid_argument(
@@ -82,10 +90,17 @@ def read_inputs(
 
 
 def write_outputs(layout: Layout, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The answer's JSON object: `predictions`, a list of rows, or `outputs`, by tensor.
+    """Writes an answer's JSON object: `predictions`, a list of rows, or `outputs`, by tensor.
 
-    With a single output its name is left out. Raises ServingError INVALID_ARGUMENT for outputs
-    that JSON cannot hold.
+    Args:
+        layout: how the request listed its tensors.
+        outputs: arrays by name.
+
+    Returns:
+        The object; with a single output its name is left out.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT for outputs that JSON cannot hold.
     """
     plain = {name: _to_json(name, array) for name, array in sorted(outputs.items())}
     if layout is Layout.COLUMN:

@@ -47,7 +47,11 @@ def configure() -> None:
 def event(name: str, *, level: int = logging.INFO, error: bool = False, **fields: Any) -> None:
     """Logs an event with its fields.
 
-    Fields name models, versions, methods, codes and durations, never a request's content: an
-    X-ray, its file name or its patient must not end up in a log.
+    Args:
+        name: the event's, a few fixed words.
+        level: of Python's logging.
+        error: also logs the traceback of the exception that is being handled.
+        **fields: models, versions, methods, codes and durations, never a request's content: an
+            X-ray, its file name or its patient must not end up in a log.
     """
     LOGGER.log(level, name, extra={"fields": fields}, exc_info=error)

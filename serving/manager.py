@@ -59,6 +59,12 @@ class ModelManager:
     none of the wanted versions can be served, the one that is being served stays. Where there is
     none, and the newest are wanted, the newest that can be loaded is served meanwhile: TensorFlow
     Serving would serve nothing.
+
+    Args:
+        load: gives a servable that is ready to use, for a model's name, a version and its folder;
+            or raises ServingError.
+        policy: how often to look and to try again.
+        on_change: is told which models can be used, by name, whenever that may have changed.
     """
 
     def __init__(
@@ -67,10 +73,6 @@ class ModelManager:
         policy: LoadPolicy = LoadPolicy(),
         on_change: Callable[[Mapping[str, bool]], None] = lambda ready: None,
     ) -> None:
-        """`load` gives a servable that is ready to use, or raises ServingError.
-
-        `on_change` is told which models can be used, by name, whenever that may have changed.
-        """
         self._load_version = load
         self._policy = policy
         self._on_change = on_change
@@ -148,9 +150,19 @@ class ModelManager:
             return servable
 
     def statuses(self, name: str, number: int | None = None) -> list[Version]:
-        """What is known of a model's versions, newest first, or of one of them.
+        """Says what is known of a model's versions.
 
-        Raises ServingError NOT_FOUND. (model_servers/get_model_status_impl.cc)
+        Args:
+            name: the model's.
+            number: the version's; None: all of them.
+
+        Returns:
+            The versions, newest first.
+
+        Raises:
+            ServingError: NOT_FOUND.
+
+        Source: model_servers/get_model_status_impl.cc.
         """
         with self._lock:
             versions = self._models.get(name, {})

@@ -122,8 +122,14 @@ class Metrics:
     def request(self, model: Callable[[], str], api: str, entrypoint: str) -> Iterator[None]:
         """Counts a request by the status it ends with, and times it where it succeeds.
 
-        `model` gives the model's name at the end; a name that is not served counts as none, so
-        that callers cannot make new time series up.
+        Args:
+            model: gives the model's name at the end; "" for one that is not served, so that callers
+                cannot make new time series up.
+            api: the method's name, "Predict" over gRPC and "predict" over REST.
+            entrypoint: "GRPC" or "REST".
+
+        Yields:
+            While the request is answered.
         """
         start = time.perf_counter()
         status = Code.UNKNOWN
@@ -147,28 +153,55 @@ class Metrics:
                 self._latency.labels(name, api, entrypoint).observe(elapsed * 1e6)
 
     def ran(self, model: str, seconds: float) -> None:
-        """TensorFlow has run a batch of this model."""
+        """Counts a batch that TensorFlow has run.
+
+        Args:
+            model: the model's name.
+            seconds: how long it took.
+        """
         self._runtime.labels(model, "Predict", "TF1").observe(seconds * 1e6)
 
     def batch(self, rows: int, waits: Sequence[float]) -> None:
-        """A batch starts: its rows, and the seconds that each of its requests has waited."""
+        """Counts a batch that starts.
+
+        Args:
+            rows: how many it has.
+            waits: seconds that each of its requests has waited.
+        """
         self._batch_size.observe(rows)
         self._runs.inc()
         for wait in waits:
             self._queuing.observe(wait * 1e6)
 
     def logged(self, model: str, status: str, count: int) -> None:
-        """So many requests were written to the model's log, or (status not OK) were not."""
+        """Counts requests that were written to a model's log, or were not.
+
+        Args:
+            model: the model's name.
+            status: "OK" where they were written; else a status code's name.
+            count: how many.
+        """
         self._logged.labels(model, status).inc(count)
 
     def loaded(self, path: str, seconds: float | None) -> None:
-        """A version was loaded in so many seconds, or (None) could not be."""
+        """Counts an attempt to load a version.
+
+        Args:
+            path: the version's folder.
+            seconds: how long it took; None: it failed.
+        """
         self._loads.labels(path, "fail" if seconds is None else "success").inc()
         if seconds is not None:
             self._load_latency.labels(path).inc(seconds * 1e6)
 
     def warmed_up(self, path: str, seconds: float, records: int) -> None:
-        """A version has answered so many warm-up requests."""
+        """Counts the warm-up requests that a version has answered.
+
+        Args:
+            path: the version's folder.
+            seconds: how long they took.
+            records: how many they were.
+        """
         self._warmup_records.labels(path, "OK").inc(records)
         self._warmup.labels(path, "OK").observe(seconds * 1e6)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from client.request_log.record import Record, digest
-from client.request_log.writer import Limits, RequestLog, RequestLogError
+from client.request_log.writer import LogLimits, RequestLog, RequestLogError
 from serving import logs
 from serving.config_files import ConfigFileError
 from serving.errors import invalid_argument
@@ -55,7 +55,16 @@ class Logger:
         latency: float,
         study: str,
     ) -> None:
-        """Hands one answer over to be written; returns at once."""
+        """Hands one answer over to be written; returns at once.
+
+        Args:
+            servable: the version that answered.
+            signature: the signature's name.
+            films: what `hashes` returned for the request.
+            outputs: arrays by name, N rows each.
+            latency: seconds from request to answer.
+            study: the caller's hash of the study; what is none is left out.
+        """
         hashes, pixels = films
         self.log.put(
             Record(
@@ -76,7 +85,7 @@ class Logger:
 class RequestLogging:
     """The loggers by model; none, until a configuration asks for them."""
 
-    def __init__(self, metrics: Metrics, limits: Limits, *, pixels: bool) -> None:
+    def __init__(self, metrics: Metrics, limits: LogLimits, *, pixels: bool) -> None:
         self._metrics = metrics
         self._limits = limits
         self._pixels = pixels

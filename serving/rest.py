@@ -47,7 +47,16 @@ _DIGITS = 19  # of such a number
 
 
 class RestApi:
-    """The routes, as one aiohttp application."""
+    """The routes, as one aiohttp application.
+
+    Args:
+        core: makes the answers.
+        metrics: counts them.
+        prometheus_path: where the metrics stand; None: nowhere.
+        timeout: seconds for a request from its headers to its answer, body included.
+        intake: bounds what is received.
+        cors: lets the pages of other sites ask.
+    """
 
     def __init__(
         self,
@@ -59,10 +68,6 @@ class RestApi:
         intake: Intake,
         cors: bool,
     ) -> None:
-        """`timeout` (seconds) covers a request from its headers to its answer, body included.
-
-        `cors`: whether the pages of other sites may ask.
-        """
         self._core = core
         self._metrics = metrics
         self._timeout = timeout

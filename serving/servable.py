@@ -81,9 +81,19 @@ class Servable:
         outputs: Sequence[str],
         timeout: float | None = None,
     ) -> dict[str, np.ndarray]:
-        """Runs one signature and returns the named outputs, each with as many rows as the input.
+        """Runs one signature.
 
-        `timeout` is in seconds. Raises ServingError with TensorFlow's code and message.
+        Args:
+            signature_name: one of `signatures`.
+            inputs: arrays by input name, in the signature's types, N rows each.
+            outputs: names of the outputs to compute.
+            timeout: seconds, or None.
+
+        Returns:
+            The arrays by output name, N rows each.
+
+        Raises:
+            ServingError: TensorFlow's code and message.
         """
         from tensorflow.core.protobuf import config_pb2
         from tensorflow.python.framework import errors_impl
@@ -134,12 +144,21 @@ def load(
     options: SessionOptions = SessionOptions(),
     observe: Callable[[str, float], None] = lambda model, seconds: None,
 ) -> Servable:
-    """Loads the SavedModel in `path`, variables restored and initialisers run.
+    """Loads a SavedModel, variables restored and initialisers run.
 
-    `observe` is told the seconds that each run takes.
+    Args:
+        name: the model's.
+        version: its number.
+        path: the version's folder.
+        options: how TensorFlow runs it.
+        observe: is told the model's name and the seconds that each run takes.
 
-    Raises ServingError, with TensorFlow's code where it gave one, for anything that cannot be
-    loaded: a missing or truncated file, an operator that this TensorFlow does not know.
+    Returns:
+        The model, ready to run.
+
+    Raises:
+        ServingError: it cannot be loaded: a missing or truncated file, an operator that this
+            TensorFlow does not know; with TensorFlow's code where it gave one, else INTERNAL.
     """
     from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
     from tensorflow.python.client import session as tf_session

@@ -17,7 +17,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from client.request_log.writer import Limits
+from client.request_log.writer import LogLimits
 from serving import config_files, logs, servable
 from serving.batching import Batcher
 from serving.core import Core
@@ -71,7 +71,7 @@ class Server:
         self._metrics.queued_from(self._batcher.queued)
         self._manager = ModelManager(self._load, _load_policy(flags), self._on_change)
         self._intake = Intake()
-        limits = Limits(flags.log_max_megabytes, flags.log_max_days)
+        limits = LogLimits(flags.log_max_megabytes, flags.log_max_days)
         self._logging = RequestLogging(self._metrics, limits, pixels=flags.log_pixels)
         self._core = Core(self._manager, self._batcher, self._metrics, self._logging)
         self._health = health.aio.HealthServicer()

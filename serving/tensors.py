@@ -28,10 +28,20 @@ _VALUE_FIELDS = {
 
 
 def read_inputs(signature: Any, protos: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The request's tensors as numpy arrays by input name, checked against the signature.
+    """Reads a request's tensors, checked against the signature.
 
-    Raises ServingError INVALID_ARGUMENT naming what is missing, unknown, of the wrong type or
-    shape. (servables/tensorflow/predict_util.cc, cc/saved_model/util.cc)
+    Args:
+        signature: the SignatureDef.
+        protos: TensorProto messages by input name.
+
+    Returns:
+        Arrays by input name, in the signature's types; strings are of dtype object.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT; the message names what is missing, unknown, of the wrong
+            type or shape.
+
+    Source: servables/tensorflow/predict_util.cc, cc/saved_model/util.cc.
     """
     check_names(signature, protos)
     arrays = {}
@@ -44,7 +54,15 @@ def read_inputs(signature: Any, protos: Mapping[str, Any]) -> dict[str, np.ndarr
 
 
 def check_names(signature: Any, names: Iterable[str]) -> None:
-    """Raises ServingError INVALID_ARGUMENT unless the names are exactly the signature's inputs."""
+    """Checks that a request names exactly the signature's inputs.
+
+    Args:
+        signature: the SignatureDef.
+        names: the request's.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT; it does not.
+    """
     sent, wanted = set(names), set(signature.inputs)
     if sent == wanted:
         return
@@ -64,7 +82,16 @@ def check_names(signature: Any, names: Iterable[str]) -> None:
 
 
 def check_shape(alias: str, info: Any, array: np.ndarray) -> None:
-    """Raises ServingError INVALID_ARGUMENT where the signature rules the array's shape out."""
+    """Checks an array's shape.
+
+    Args:
+        alias: the input's name, for the message.
+        info: the signature's TensorInfo.
+        array: any shape.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT; the signature rules the shape out.
+    """
     shape = info.tensor_shape
     if shape.unknown_rank:
         return
@@ -80,7 +107,15 @@ def check_shape(alias: str, info: Any, array: np.ndarray) -> None:
 
 
 def check_strings(alias: str, count: int) -> None:
-    """Raises ServingError INVALID_ARGUMENT for more strings than one request may hold."""
+    """Checks how many strings one request holds.
+
+    Args:
+        alias: the input's name, for the message.
+        count: how many.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT; more than MAX_STRINGS.
+    """
     if count > MAX_STRINGS:
         raise invalid_argument(
             f"input tensor {alias} has {count} strings; at most {MAX_STRINGS} go into one request"
@@ -88,9 +123,17 @@ def check_strings(alias: str, count: int) -> None:
 
 
 def choose_outputs(signature: Any, output_filter: Iterable[str]) -> tuple[str, ...]:
-    """The outputs to compute: the filter's, or all of the signature's where it is empty.
+    """Chooses the outputs to compute.
 
-    Raises ServingError INVALID_ARGUMENT for an unknown or repeated name.
+    Args:
+        signature: the SignatureDef.
+        output_filter: names; empty: all of the signature's.
+
+    Returns:
+        The names.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT; a name is unknown or repeated.
     """
     known = set(signature.outputs)
     chosen: list[str] = []
@@ -107,11 +150,13 @@ def choose_outputs(signature: Any, output_filter: Iterable[str]) -> tuple[str, .
 
 
 def write_output(array: np.ndarray, proto: Any, *, as_content: bool) -> None:
-    """Fills a TensorProto from an array.
+    """Fills a TensorProto.
 
-    Values go into the typed field (`float_val` and so on), which TensorFlow Serving's example
-    clients read, or, `as_content`, as bytes into `tensor_content`; strings always into
-    `string_val`.
+    Args:
+        array: any shape; of dtype object where it holds strings.
+        proto: an empty TensorProto.
+        as_content: writes bytes into `tensor_content`, strings excepted, in place of the typed
+            fields (`float_val` and so on) that TensorFlow Serving's example clients read.
     """
     from tensorflow.python.framework import dtypes
 

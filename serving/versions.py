@@ -32,9 +32,16 @@ def _is_version(name: str) -> bool:
 
 
 def wanted(versions: Iterable[int], policy: Any) -> list[int]:
-    """The versions that a ServableVersionPolicy asks for, newest first; the latest by default.
+    """Chooses the versions that a policy asks for.
 
-    (sources/storage_path/file_system_storage_path_source.cc)
+    Args:
+        versions: those that there are.
+        policy: a ServableVersionPolicy; without a choice it asks for the latest.
+
+    Returns:
+        The numbers, newest first.
+
+    Source: sources/storage_path/file_system_storage_path_source.cc.
     """
     newest_first = sorted(versions, reverse=True)
     if policy.HasField("all"):

@@ -14,10 +14,20 @@ MAX_RECORDS = 1000
 
 
 def warm_up(servable: Servable, version_path: Path, iterations: int = 1) -> int:
-    """Runs the version's recorded requests `iterations` times each; how many there were.
+    """Runs the requests that a version brings along; without their file there are none.
 
-    A version without the file is fine. Raises ServingError where a record cannot be read or a
-    request fails: such a version is not served. (servables/tensorflow/saved_model_warmup_util.cc)
+    Args:
+        servable: the version, loaded.
+        version_path: its folder.
+        iterations: how often each request is run.
+
+    Returns:
+        How many requests there were.
+
+    Raises:
+        ServingError: a record cannot be read or a request fails: such a version is not served.
+
+    Source: servables/tensorflow/saved_model_warmup_util.cc.
     """
     path = version_path / REQUESTS_FILE
     if not path.is_file():

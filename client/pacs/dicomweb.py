@@ -24,7 +24,12 @@ _COUNT: Final = "00201209"  # Number of Series Related Instances
 
 
 class DicomWeb:
-    """A server at `url`; name and password are the netrc file's. ca: an authority to trust."""
+    """A DICOMweb server; name and password are the netrc file's.
+
+    Args:
+        url: the server's.
+        ca: an authority to trust, PEM; None: the system's.
+    """
 
     def __init__(self, url: str, ca: Path | None = None):
         session = requests.Session()
@@ -67,13 +72,36 @@ class DicomWeb:
         return [(_value(r, _STUDY), _value(r, _SERIES), _value(r, _COUNT)) for r in found]
 
     def instances(self, study: str, series: str) -> list[tuple[str, str]]:
-        """SOP class and instance UID of each instance of a series; raises as `series` does."""
+        """Lists a series' instances.
+
+        Args:
+            study: the study's UID.
+            series: the series' UID.
+
+        Returns:
+            SOP class and instance UID of each.
+
+        Raises:
+            AwayError, RejectedError: as of `series`.
+        """
         with _plain_errors():
             rows = self._client.search_for_instances(study, series, get_remaining=True)
         return [(_value(row, _SOP_CLASS), _value(row, _INSTANCE)) for row in rows]
 
     def fetch(self, study: str, series: str, instance: str) -> bytes:
-        """An instance as a DICOM file, as it was stored; raises as `series` does."""
+        """Fetches an instance as it was stored.
+
+        Args:
+            study: the study's UID.
+            series: the series' UID.
+            instance: the SOP Instance UID.
+
+        Returns:
+            The DICOM file.
+
+        Raises:
+            AwayError, RejectedError: as of `series`.
+        """
         anything = (("application/dicom", "*"),)
         with _plain_errors():
             dataset = self._client.retrieve_instance(study, series, instance, media_types=anything)

@@ -11,10 +11,22 @@ NOT_JUDGED: Final = "NOT_JUDGED"  # a decision, beside those of client.results
 
 
 @dataclass(frozen=True)
-class Film:
-    """A row: the film's UIDs, where it stands, and what the model said last.
+class QueuedFilm:
+    """A row of the queue: the film's UIDs, where it stands, and what the model said last.
 
-    key: names the film wherever its UIDs must not stand. due, received, changed: unix seconds.
+    Attributes:
+        key: names the film wherever its UIDs must not stand.
+        instance: the SOP Instance UID.
+        study: the study's UID.
+        state: one of STATES.
+        reason: why the last try failed, or why the film was set aside.
+        tries: how many there were, of those that count.
+        due: when the next may be made, unix seconds.
+        received: unix seconds.
+        changed: unix seconds.
+        version: the model's that answered.
+        decision: PNEUMONIA, NORMAL or NOT_JUDGED.
+        probability: in [0, 1]; None where the film was not judged.
     """
 
     key: str
@@ -33,7 +45,13 @@ class Film:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said of a film. probability: None where the film was not judged."""
+    """What the model said of a film.
+
+    Attributes:
+        version: the model's.
+        decision: PNEUMONIA, NORMAL or NOT_JUDGED.
+        probability: in [0, 1]; None where the film was not judged.
+    """
 
     version: int
     decision: str

@@ -20,9 +20,9 @@ from client.errors import (
 )
 from client.images import ImageError
 from client.pacs import answers
-from client.pacs.answers.model import Model
+from client.pacs.answers.model import ModelVersion
 from client.pacs.destination import AwayError, Destination, RejectedError
-from client.pacs.film import NOT_JUDGED, Answer, Film
+from client.pacs.film import NOT_JUDGED, Answer, QueuedFilm
 from client.pacs.link import Link
 from client.pacs.queue import Queue
 from client.pacs.watcher import Watcher
@@ -36,8 +36,15 @@ _LOGGER: Final = logging.getLogger(__name__)
 class Gateway:
     """Threads around a queue; `start`, then `stop`.
 
-    model: its name in the answers; card: where its model card is. concurrency: films that are asked
-    about at once. served: the newest version that the server was seen to have.
+    `served` is the newest version that the server was seen to have.
+
+    Args:
+        queue: where the films wait.
+        server: the model server.
+        pacs: where the answers go.
+        model: its name in the answers.
+        card: where its model card is, at most 64 characters.
+        concurrency: films that are asked about at once, at least 1.
     """
 
     def __init__(
@@ -55,7 +62,7 @@ class Gateway:
         self.served: int | None = None
         self._server = server
         self._pacs = pacs
-        self._model = partial(Model, model, card=card)
+        self._model = partial(ModelVersion, model, card=card)
         self._stopping = threading.Event()
         self._threads = [
             self._thread(f"ask-{number}", self._ask_next) for number in range(concurrency)
@@ -71,7 +78,12 @@ class Gateway:
         return all(thread.is_alive() for thread in self._threads)
 
     def watch(self, watcher: Watcher, seconds: float) -> None:
-        """Adds a watcher that looks every so many seconds; before `start`."""
+        """Adds a watcher; before `start`.
+
+        Args:
+            watcher: looks for films in the PACS.
+            seconds: between its looks.
+        """
 
         def look() -> None:
             try:
@@ -135,7 +147,7 @@ class Gateway:
             extra = {"film": film.key, "decision": answer.decision, "version": answer.version}
             _LOGGER.info("answered", extra=extra)
 
-    def _ask(self, film: Film, content: bytes) -> tuple[Answer, dict[str, bytes]]:
+    def _ask(self, film: QueuedFilm, content: bytes) -> tuple[Answer, dict[str, bytes]]:
         xray = images.read(content)
         said = self._server.predict(xray, cam=True)
         dataset = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
@@ -147,11 +159,11 @@ class Gateway:
             return Answer(said.version, NOT_JUDGED, None), objects
         return Answer(said.version, said.decision, said.probability), objects
 
-    def _set_aside(self, film: Film, reason: str) -> None:
+    def _set_aside(self, film: QueuedFilm, reason: str) -> None:
         self.queue.fail(film.key, reason)
         _LOGGER.warning("failed", extra={"film": film.key, "reason": reason})
 
-    def _put_back(self, film: Film, reason: str) -> None:
+    def _put_back(self, film: QueuedFilm, reason: str) -> None:
         self.queue.put_back(film.key, reason, counted=True)
         _LOGGER.warning("put back", extra={"film": film.key, "reason": reason})
 

@@ -30,10 +30,14 @@ _UIDS: Final = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-class Intake:
+class FilmIntake:
     """Checks a file, asks the rule, and hands it to the queue.
 
-    served: the model version that the server has now, if known. max_bytes: of a film's file.
+    Args:
+        queue: where films wait.
+        rule: which films to judge.
+        served: gives the model version that the server has now, if known.
+        max_bytes: the cap on a film's file.
     """
 
     def __init__(
@@ -53,14 +57,26 @@ class Intake:
         return self._queue.knows(instance, self._served())
 
     def leave_alone(self, instance: str, study: str, reason: str) -> None:
-        """Sees to it that a film is not fetched again."""
+        """Sees to it that a film is not fetched again.
+
+        Args:
+            instance: the SOP Instance UID.
+            study: the study's UID.
+            reason: why, in a few fixed words.
+        """
         self._queue.leave_alone(instance, study, reason)
 
     def take(self, content: bytes, sop_class: str, instance: str) -> int:
-        """Takes a DICOM file that was announced as this SOP class and instance.
+        """Takes a DICOM file.
 
-        Returns the DICOM status. A film that is known, or that the rule leaves alone, is a success:
-        a sender that was refused would send it for ever.
+        Args:
+            content: the file.
+            sop_class: the SOP class UID that the sender announced.
+            instance: the SOP Instance UID that the sender announced.
+
+        Returns:
+            The DICOM status. A film that is known, or that the rule leaves alone, is a success: a
+            sender that was refused would send it for ever.
         """
         if sop_class not in FILM_CLASSES or not UID(instance).is_valid:
             return self._refused("wrong SOP class or UID", MISMATCH)

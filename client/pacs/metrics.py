@@ -13,7 +13,7 @@ RECEIVED: Final = Counter("pneumonia_pacs_received", "Films that came in", ["out
 REFUSED: Final = Counter("pneumonia_pacs_refused", "Objects and callers refused", ["reason"])
 
 
-class State:
+class QueueCollector:
     """Reads the queue whenever it is asked, so that the figures outlive a restart."""
 
     def __init__(self, queue: Queue, links: Sequence[Link]):
@@ -46,9 +46,9 @@ class State:
             yield GaugeMetricFamily(f"pneumonia_pacs_{name}", text, value=value)
 
 
-def registry(state: State) -> CollectorRegistry:
+def registry(films: QueueCollector) -> CollectorRegistry:
     """Everything, for one gateway."""
     metrics = CollectorRegistry()
-    for collector in (RECEIVED, REFUSED, state):
+    for collector in (RECEIVED, REFUSED, films):
         metrics.register(collector)
     return metrics

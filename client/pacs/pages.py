@@ -15,9 +15,17 @@ _PEERS: Final = {"server": "model server", "pacs": "PACS"}
 
 
 def create_app(gateway: Gateway, viewer: str = "") -> Flask:
-    """The application, in the web page's style. viewer: see `client.pacs.worklist.rows`."""
+    """Makes the application, in the web page's style.
+
+    Args:
+        gateway: what it reports on.
+        viewer: as of `client.pacs.worklist.rows`.
+
+    Returns:
+        The Flask application.
+    """
     app = Flask(__name__, static_folder=Path(web.__file__).parent / "static")
-    registry = metrics.registry(metrics.State(gateway.queue, gateway.links))
+    registry = metrics.registry(metrics.QueueCollector(gateway.queue, gateway.links))
 
     @app.get("/healthz")
     def health() -> Any:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from client.pacs.film import FILM, PENDING, STATES, Answer, Film, key_of
+from client.pacs.film import FILM, PENDING, STATES, Answer, QueuedFilm, key_of
 
 _FREE_BYTES: Final = 256 * 2**20  # of the disk, for others
 _ANSWER_BYTES: Final = 4 * 2**20  # what a small film's answers may take in its place
@@ -52,9 +52,15 @@ class InUseError(Exception):
 
 
 class Queue:
-    """Safe between threads. `limit`: bytes of films and answers; `tries`: before one is set aside.
+    """The films on the disk; safe between threads.
 
-    Raises OSError or sqlite3.Error where the folder cannot be used.
+    Args:
+        folder: where they are kept.
+        limit: bytes of films and answers.
+        tries: how many a film has before it is set aside.
+
+    Raises:
+        OSError, sqlite3.Error: the folder cannot be used.
     """
 
     def __init__(self, folder: Path, *, limit: int = 4 * 2**30, tries: int = 5):
@@ -95,9 +101,16 @@ class Queue:
     # In
 
     def knows(self, instance: str, served: int | None = None) -> bool:
-        """Whether a film needs no second way: it is on its way, answered by `served`, or left out.
+        """Tells whether a film need not come again.
 
-        A film that failed may come again, and so may one that an older model version answered.
+        A film that failed may, and so may one that an older model version answered.
+
+        Args:
+            instance: the SOP Instance UID.
+            served: the model version that the server has now, if known.
+
+        Returns:
+            True where it waits, was answered by `served`, or was left out.
         """
         film = self.find(key_of(instance))
         if film is None or film.state == "failed":
@@ -106,9 +119,19 @@ class Queue:
         return not (film.state == "stored" and newer)
 
     def add(self, instance: str, study: str, content: bytes, served: int | None = None) -> bool:
-        """Takes a film, durably; returns False where it is known.
+        """Takes a film, durably.
 
-        Raises FullError.
+        Args:
+            instance: the SOP Instance UID.
+            study: the study's UID.
+            content: the DICOM file.
+            served: the model version that the server has now, if known.
+
+        Returns:
+            False where the film is known.
+
+        Raises:
+            FullError: there is no room.
         """
         key, now = key_of(instance), time.time()
         with self._transaction():
@@ -129,7 +152,13 @@ class Queue:
         return True
 
     def leave_alone(self, instance: str, study: str, reason: str) -> None:
-        """Remembers a film that the rule leaves alone, so that it is not fetched again."""
+        """Remembers a film that the rule leaves alone, so that it is not fetched again.
+
+        Args:
+            instance: the SOP Instance UID.
+            study: the study's UID.
+            reason: why, in a few fixed words.
+        """
         now = time.time()
         self._do(
             "INSERT OR IGNORE INTO films (key, instance, study, state, reason, received, changed) "
@@ -150,7 +179,7 @@ class Queue:
 
     # Through
 
-    def claim(self) -> tuple[Film, bytes] | None:
+    def claim(self) -> tuple[QueuedFilm, bytes] | None:
         """The oldest film that is due, with its bytes; it is `asked` now, and one try is counted.
 
         A film that was tried often enough is set aside instead.
@@ -166,14 +195,20 @@ class Queue:
         return None
 
     def answer(self, key: str, answer: Answer, objects: dict[str, bytes]) -> None:
-        """Puts the answers in the film's place; the film's bytes are gone."""
+        """Puts the answers in the film's place; the film's bytes are gone.
+
+        Args:
+            key: the film's.
+            answer: what the model said.
+            objects: DICOM files by kind.
+        """
         with self._transaction():
             self._drop(key)
             self._put(key, objects)
             self._set(key, "answered", tries=0, due=0, reason="", **vars(answer))
             self._news.notify_all()
 
-    def next_answered(self) -> tuple[Film, dict[str, bytes]] | None:
+    def next_answered(self) -> tuple[QueuedFilm, dict[str, bytes]] | None:
         """The oldest film whose answers are due to be stored."""
         with self._transaction():
             film = self._due("answered")
@@ -186,9 +221,12 @@ class Queue:
             self._set(key, "stored", reason="")
 
     def put_back(self, key: str, reason: str = "", *, counted: bool) -> None:
-        """Another try later; one that is `counted` and the last sets the film aside.
+        """Gives a film another try later; after its last the film is set aside.
 
-        An asked film had its try counted when it was claimed. Not counted: it was not its fault.
+        Args:
+            key: the film's.
+            reason: why this try failed.
+            counted: whether the try counts; not where the fault was not the film's.
         """
         with self._transaction():
             film = self.find(key)
@@ -205,7 +243,12 @@ class Queue:
             self._set(key, state, reason=reason, tries=tries, due=due)
 
     def fail(self, key: str, reason: str) -> None:
-        """Sets a film aside that no further try can help; its bytes are gone."""
+        """Sets a film aside that no further try can help; its bytes are gone.
+
+        Args:
+            key: the film's.
+            reason: why.
+        """
         with self._transaction():
             self._drop(key)
             self._set(key, "failed", reason=reason)
@@ -235,16 +278,24 @@ class Queue:
 
     # What there is
 
-    def find(self, key: str) -> Film | None:
+    def find(self, key: str) -> QueuedFilm | None:
         """The film of this key."""
         rows = self._do("SELECT * FROM films WHERE key = ?", (key,))
-        return Film(*rows[0]) if rows else None
+        return QueuedFilm(*rows[0]) if rows else None
 
-    def films(self, states: tuple[str, ...], since: float = 0) -> list[Film]:
-        """Films in these states that changed after `since`, unix seconds; the oldest first."""
+    def films(self, states: tuple[str, ...], since: float = 0) -> list[QueuedFilm]:
+        """Lists films by state, the oldest first.
+
+        Args:
+            states: of STATES.
+            since: unix seconds; only what changed later.
+
+        Returns:
+            The films.
+        """
         marks = ", ".join("?" * len(states))
         query = f"SELECT * FROM films WHERE state IN ({marks}) AND changed > ? ORDER BY received"
-        return [Film(*row) for row in self._do(query, (*states, since))]
+        return [QueuedFilm(*row) for row in self._do(query, (*states, since))]
 
     def counts(self) -> dict[str, int]:
         """How many films are in each state."""
@@ -272,10 +323,10 @@ class Queue:
         """Empties the write-ahead log, in which overwritten bytes live on."""
         self._do("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _due(self, state: str) -> Film | None:
+    def _due(self, state: str) -> QueuedFilm | None:
         query = "SELECT * FROM films WHERE state = ? AND due <= ? ORDER BY received LIMIT 1"
         rows = self._do(query, (state, time.time()))
-        return Film(*rows[0]) if rows else None
+        return QueuedFilm(*rows[0]) if rows else None
 
     def _objects(self, key: str) -> dict[str, bytes]:
         return dict(self._do("SELECT kind, content FROM objects WHERE film = ?", (key,)))

@@ -22,7 +22,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import Verification
 
-from client.pacs.intake import FILM_CLASSES, Intake
+from client.pacs.intake import FILM_CLASSES, FilmIntake
 from client.pacs.metrics import REFUSED
 
 # Without the deflated one: a few of its bytes may stand for gigabytes.
@@ -49,12 +49,15 @@ _LOGGER: Final = logging.getLogger(__name__)
 class Receiver:
     """Listens from `start` until `stop`.
 
-    title: the called AE title that it answers to. callers: the calling AE titles that it knows.
-    tls: encrypts; without it, plain DICOM.
+    Args:
+        intake: takes the films.
+        title: the called AE title that it answers to.
+        callers: the calling AE titles that it knows.
+        tls: encrypts; None: plain DICOM.
     """
 
     def __init__(
-        self, intake: Intake, title: str, callers: list[str], tls: ssl.SSLContext | None = None
+        self, intake: FilmIntake, title: str, callers: list[str], tls: ssl.SSLContext | None = None
     ):
         self._intake = intake
         self._tls = tls
@@ -70,7 +73,15 @@ class Receiver:
             self._ae.add_supported_context(sop_class, SYNTAXES)
 
     def start(self, host: str, port: int) -> None:
-        """Listens in threads of its own; raises OSError where the port cannot be had."""
+        """Listens in threads of its own.
+
+        Args:
+            host: the address to listen on.
+            port: the TCP port.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
         self._ae.start_server(
             (host, port),
             block=False,
@@ -112,9 +123,18 @@ class Receiver:
 
 
 def server_context(certificate: str, key: str, ca: str | None) -> ssl.SSLContext:
-    """TLS for the receiver; with `ca`, only for callers whose certificate it signed.
+    """Makes the receiver's TLS settings.
 
-    Raises OSError where a file cannot be read or used.
+    Args:
+        certificate: path of its PEM file.
+        key: path of its key's PEM file.
+        ca: path of a PEM file; only callers whose certificate it signed are let in. None: all are.
+
+    Returns:
+        TLS 1.2 or newer.
+
+    Raises:
+        OSError: a file cannot be read or used.
     """
     context = _LazyContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

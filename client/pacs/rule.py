@@ -14,9 +14,13 @@ _VIEW_CODES: Final = ("399348003", "272479007", "R-10206", "R-10214")
 
 @dataclass(frozen=True)
 class Rule:
-    """A film that says nothing of a property has it: to miss a chest film is the worse error.
+    """Says which films to judge.
 
-    body_parts, views: values of BodyPartExamined and ViewPosition, in capitals.
+    A film that says nothing of a property has it: to miss a chest film is the worse error.
+
+    Attributes:
+        body_parts: values of BodyPartExamined, in capitals.
+        views: values of ViewPosition, in capitals.
     """
 
     body_parts: tuple[str, ...] = CHEST

@@ -15,7 +15,7 @@ from client.pacs import log
 from client.pacs.destination import Destination, Dimse
 from client.pacs.dicomweb import DicomWeb
 from client.pacs.gateway import Gateway
-from client.pacs.intake import Intake
+from client.pacs.intake import FilmIntake
 from client.pacs.pages import create_app
 from client.pacs.queue import Queue
 from client.pacs.receiver import Receiver, server_context
@@ -49,7 +49,7 @@ def serve(args: argparse.Namespace) -> int:
             queue, server, pacs, model=args.model, card=args.card, concurrency=args.concurrency
         )
         rule = Rule(_capitals(args.body_part) or CHEST, _capitals(args.view) or FRONTAL)
-        intake = Intake(queue, rule, lambda: gateway.served, args.film_limit * 2**20)
+        intake = FilmIntake(queue, rule, lambda: gateway.served, args.film_limit * 2**20)
         if args.watch:
             if not isinstance(pacs, DicomWeb):
                 raise ValueError("--watch needs a DICOMweb address as --pacs")

@@ -6,15 +6,22 @@ from typing import Final
 
 from client.pacs.destination import RejectedError
 from client.pacs.dicomweb import DicomWeb
-from client.pacs.intake import FILM_CLASSES, OUT_OF_RESOURCES, SUCCESS, Intake
+from client.pacs.intake import FILM_CLASSES, OUT_OF_RESOURCES, SUCCESS, FilmIntake
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Looks through radiographs of the last `days`; `has_time`: whether a film more may come."""
+    """Looks through the radiographs of the last days.
 
-    def __init__(self, pacs: DicomWeb, intake: Intake, days: int, has_time: Callable[[], bool]):
+    Args:
+        pacs: where they are.
+        intake: takes the films.
+        days: how many, today besides.
+        has_time: says whether a film more may come.
+    """
+
+    def __init__(self, pacs: DicomWeb, intake: FilmIntake, days: int, has_time: Callable[[], bool]):
         self._pacs = pacs
         self._intake = intake
         self._days = days

@@ -3,7 +3,7 @@
 import time
 from typing import Any, Final
 
-from client.pacs.film import NOT_JUDGED, PENDING, Film
+from client.pacs.film import NOT_JUDGED, PENDING, QueuedFilm
 from client.pacs.queue import Queue
 
 _HOURS: Final = 24
@@ -11,9 +11,14 @@ _ORDER: Final = {"PNEUMONIA": 0, NOT_JUDGED: 1, None: 2, "NORMAL": 3}
 
 
 def rows(queue: Queue, viewer: str = "") -> list[dict[str, Any]]:
-    """The films of the last day, as JSON has them; they name the study by its UID alone.
+    """Lists the films of the last day as JSON has them; they name the study by its UID alone.
 
-    viewer: an address with {study} in it, at which a viewer shows the study.
+    Args:
+        queue: where the films are.
+        viewer: an address with {study} in it, at which a viewer shows the study; "": none.
+
+    Returns:
+        A row a film, the most urgent first.
     """
     now = time.time()
     films = queue.films((*PENDING, "stored"), since=now - _HOURS * 3600)
@@ -21,12 +26,12 @@ def rows(queue: Queue, viewer: str = "") -> list[dict[str, Any]]:
     return [_row(film, now, viewer) for film in films]
 
 
-def _decision(film: Film) -> str | None:
+def _decision(film: QueuedFilm) -> str | None:
     """What the model said of it, unless it is to say it anew."""
     return None if film.state in ("received", "asked") else film.decision
 
 
-def _row(film: Film, now: float, viewer: str) -> dict[str, Any]:
+def _row(film: QueuedFilm, now: float, viewer: str) -> dict[str, Any]:
     decision = _decision(film)
     return {
         "film": film.key,

@@ -55,7 +55,15 @@ def from_csv(path: Path) -> list[Outcome]:
 
 
 def add(folder: Path, outcomes: Iterable[Outcome]) -> None:
-    """Appends outcomes; returns when they are on the disk. Raises OSError."""
+    """Appends outcomes; returns when they are on the disk.
+
+    Args:
+        folder: the request log's.
+        outcomes: what came of films.
+
+    Raises:
+        OSError: they cannot be written.
+    """
     now = round(time.time(), 3)
     lines = (
         json.dumps({"film": one.film, "label": one.label, "source": one.source, "time": now}) + "\n"

@@ -27,7 +27,7 @@ LOST: Final = "DATA_LOSS"  # the disk refused
 
 
 @dataclass(frozen=True)
-class Limits:
+class LogLimits:
     """What a log may take: bytes of all its files, and days that a file is kept."""
 
     megabytes: int = 1024
@@ -57,7 +57,7 @@ class RequestLog:
     def __init__(
         self,
         prefix: Path,
-        limits: Limits = Limits(),
+        limits: LogLimits = LogLimits(),
         *,
         pixels: bool = False,
         tell: Callable[[str, int], None] = lambda status, count: None,

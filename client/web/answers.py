@@ -41,7 +41,15 @@ _MESSAGES: Final[dict[type[ServerError], str]] = {
 
 
 def refusal(code: str, message: str) -> dict[str, Any]:
-    """The body of every answer that is no prediction."""
+    """The body of every answer that is no prediction.
+
+    Args:
+        code: of client/web/openapi.json.
+        message: one line for people.
+
+    Returns:
+        The JSON object.
+    """
     return {"error": {"code": code, "message": message}}
 
 
@@ -64,8 +72,17 @@ def failed_server(error: ServerError) -> tuple[dict[str, Any], int, dict[str, st
 def prediction(upload: bytes, xray: XRay, answer: Prediction) -> dict[str, Any]:
     """The body for an X-ray that was answered with its heat map.
 
-    A picture to show comes along only where a browser would show the upload otherwise, or not at
-    all. Raises ServerError where the server sent no heat map.
+    Args:
+        upload: the file as it came.
+        xray: what was sent to the model.
+        answer: the model's, with heat map and overlay.
+
+    Returns:
+        The JSON object. It has a picture to show only where a browser would show the upload
+        otherwise, or not at all.
+
+    Raises:
+        ServerError: the server sent no heat map.
     """
     if answer.heatmap is None or answer.overlay is None:
         raise ServerError("the model's answer lacks the heat map")

@@ -18,7 +18,7 @@ from client.errors import AbandonedError, ServerError
 from client.images import ImageError, read
 from client.web import answers
 from client.web.hosts import Hosts
-from client.web.limits import Limits, RateLimiter
+from client.web.limits import PageLimits, RateLimiter
 from client.web.opinions import Opinions
 
 _STATUS_SECONDS: Final = 2.0  # a server that hangs must not hold the page's threads
@@ -47,15 +47,22 @@ SAMPLES: Final = {
 
 def create_app(
     server: PneumoniaClient,
-    limits: Limits | None = None,
+    limits: PageLimits | None = None,
     hosts: Hosts | None = None,
     opinions: Opinions | None = None,
 ) -> Flask:
-    """The application that asks `server`; it keeps no upload, in memory or on disk.
+    """Makes the application; it keeps no upload, in memory or on disk.
 
-    opinions: where what readers say of the answers is kept; None: nobody is asked.
+    Args:
+        server: the model server that it asks.
+        limits: on uploads and requests; None: the defaults.
+        hosts: the names that the page answers to; None: this machine's own.
+        opinions: where what readers say of the answers is kept; None: nobody is asked.
+
+    Returns:
+        The Flask application.
     """
-    limits = limits or Limits()
+    limits = limits or PageLimits()
     hosts = hosts or Hosts()
     rate = RateLimiter(limits.burst, limits.per_minute)
     places = BoundedSemaphore(limits.at_once)

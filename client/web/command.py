@@ -81,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
     from client.web import intake
     from client.web.app import create_app
     from client.web.hosts import Hosts
-    from client.web.limits import Limits
+    from client.web.limits import PageLimits
     from client.web.opinions import Opinions
 
-    limits = Limits()
+    limits = PageLimits()
     if args.opinions and not args.log:
         return _complain("--opinions are kept beside the request log; give --log", USAGE)
     try:

@@ -11,12 +11,15 @@ LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 class Hosts:
     """The names of the page.
 
-    Another site's page can make a browser ask this machine, under a name that it points here
-    ("DNS rebinding") or under ours. The first shows in the Host header, the second in Origin.
+    Another site's page can make a browser ask this machine, under a name that it points here ("DNS
+    rebinding") or under ours. The first shows in the Host header, the second in Origin.
+
+    Args:
+        bound: the address that the page listens on.
+        named: names besides.
     """
 
     def __init__(self, bound: str = LOCAL[1], named: Iterable[str] = ()) -> None:
-        """`bound`: the address that the page listens on; `named`: names besides."""
         self._named = {_plain(name) for name in named}
         self._names = {*LOCAL, _plain(bound), *self._named}
         self._any_address = _plain(bound) in ("0.0.0.0", "::")
@@ -27,7 +30,15 @@ class Hosts:
         return name in self._names or (self._any_address and _is_address(name))
 
     def allows(self, origin: str, host: str) -> bool:
-        """Whether a page of this Origin may send something to this Host."""
+        """Tells whether a page may send something to this one.
+
+        Args:
+            origin: the request's Origin header.
+            host: its Host header.
+
+        Returns:
+            True where the page is this one's own.
+        """
         own = urlsplit(origin).netloc.lower()
         return own == host.lower() or _hostname(own) in self._named
 

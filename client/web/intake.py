@@ -67,9 +67,16 @@ class Uploads:
         self._trim: threading.Timer | None = None
 
     def add(self, parser: "BoundedParser", size: int) -> bool:
-        """Accounts for bytes that came; False where they are too many.
+        """Accounts for bytes that came.
 
         Who has been sending for long makes room for others, and may try again as they may.
+
+        Args:
+            parser: what receives them.
+            size: how many bytes.
+
+        Returns:
+            False where they are too many.
         """
         with self._lock:
             self._arriving[parser] = None
@@ -193,7 +200,16 @@ class _Nothing:
 
 
 def channel(upload_bytes: int, all_bytes: int, proxy: str | None) -> type[BoundedChannel]:
-    """The kind of connection for a page with these bounds, of one upload and of all together."""
+    """Makes the kind of connection for a page.
+
+    Args:
+        upload_bytes: the cap on one upload.
+        all_bytes: the cap on all that are held at once.
+        proxy: the trusted proxy's address, which may have more connections than others; or None.
+
+    Returns:
+        A subclass of BoundedChannel, whose parsers share these bounds.
+    """
     bounds = {"uploads": Uploads(all_bytes), "upload_bytes": upload_bytes}
     parser = type("Parser", (BoundedParser,), bounds)
     return type("Channel", (BoundedChannel,), {"parser_class": parser, "proxy": proxy})

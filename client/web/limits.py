@@ -11,12 +11,16 @@ _ADDRESSES: Final = 10_000  # remembered at most; the one unheard of for longest
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Of the page.
+class PageLimits:
+    """Bounds of the page.
 
-    upload_bytes and pixels: of one X-ray. all_bytes: of all that are being received. at_once:
-    X-rays that are read and asked about at a time, further ones are turned away. burst, per_minute:
-    X-rays from one address.
+    Attributes:
+        upload_bytes: of one X-ray.
+        pixels: of one X-ray.
+        all_bytes: of all X-rays that are being received.
+        at_once: X-rays that are read and asked about at a time; further ones are turned away.
+        burst: X-rays from one address at once.
+        per_minute: X-rays from one address.
     """
 
     upload_bytes: int = 32 * 2**20
@@ -28,7 +32,13 @@ class Limits:
 
 
 class RateLimiter:
-    """A token bucket for each address: `burst` at once, then `per_minute`; safe between threads."""
+    """A token bucket for each address; safe between threads.
+
+    Args:
+        burst: how many an address may have at once.
+        per_minute: how many it gets back in a minute.
+        clock: tells seconds.
+    """
 
     def __init__(self, burst: int, per_minute: float, clock: Callable[[], float] = time.monotonic):
         self._burst = burst

@@ -11,7 +11,7 @@ from client import PneumoniaClient, read
 from client.aio import AsyncPneumoniaClient
 from client.request_log import reader, tfrecord, writer
 from client.request_log.record import Record, digest, encode, films
-from client.request_log.writer import Limits, RequestLog, RequestLogError
+from client.request_log.writer import LogLimits, RequestLog, RequestLogError
 from tests.client.conftest import jpeg
 from tests.client.image_files import dicom
 
@@ -63,7 +63,7 @@ def test_a_log_stays_within_its_bytes_and_days(tmp_path: Path) -> None:
     old = tmp_path / f"a-20200101T000000-1-0001{writer.SUFFIX}"
     old.write_bytes(b"")
     os.utime(old, (0, time.time() - 91 * 86_400))
-    log = RequestLog(tmp_path / "a", Limits(megabytes=1, days=90))
+    log = RequestLog(tmp_path / "a", LogLimits(megabytes=1, days=90))
     for number in range(600):  # 2.4 MB
         log.put(record(number))
         time.sleep(0.001)

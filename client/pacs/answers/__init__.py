@@ -6,18 +6,32 @@ from pydicom import Dataset
 
 from client.images import XRay
 from client.pacs.answers import capture, contours, report
-from client.pacs.answers.model import Model
+from client.pacs.answers.model import ModelVersion
 from client.pacs.answers.reference import reference
 from client.results import Prediction
 
 
 def build(
-    film: Dataset, xray: XRay, answer: Prediction, model: Model, previous: Model | None = None
+    film: Dataset,
+    xray: XRay,
+    answer: Prediction,
+    model: ModelVersion,
+    previous: ModelVersion | None = None,
 ) -> dict[str, bytes]:
-    """DICOM files by kind: report, capture and contours. The same film and model, the same UIDs.
+    """Builds DICOM files of an answer; the same film and model get the same UIDs.
 
-    film: the DICOM's data set, which needs no pixels; xray: what was sent to the model.
-    previous: an earlier version whose report for this film the new one replaces.
+    Args:
+        film: the DICOM's data set; it needs no pixels.
+        xray: what was sent to the model.
+        answer: the model's, with its heat map.
+        model: which model answered.
+        previous: an earlier version, whose report for this film the new one replaces.
+
+    Returns:
+        Files by kind: report, capture and contours.
+
+    Raises:
+        ValueError: the film has no place in a study.
     """
     source = reference(film)
     objects = {

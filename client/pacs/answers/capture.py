@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from client.images import XRay
-from client.pacs.answers.model import MANUFACTURER, NOTICE, Model
+from client.pacs.answers.model import MANUFACTURER, NOTICE, ModelVersion
 from client.pacs.answers.reference import UTF_8, pointer
 from client.results import Prediction
 
@@ -31,10 +31,17 @@ _PLASMA: Final = (
 )
 
 
-def build(film: Dataset, xray: XRay, answer: Prediction, model: Model) -> Dataset:
-    """A Secondary Capture in colour; a film that was not judged is shown without heat.
+def build(film: Dataset, xray: XRay, answer: Prediction, model: ModelVersion) -> Dataset:
+    """Builds a Secondary Capture in colour; a film that was not judged is shown without heat.
 
-    film: what `reference` made of it; xray: the film as it was sent to the model.
+    Args:
+        film: what `reference` made of it.
+        xray: the film as it was sent to the model.
+        answer: the model's, with its overlay.
+        model: which model answered.
+
+    Returns:
+        The data set (PS3.3, A.8.1).
     """
     capture = SCImage.from_ref_dataset(
         film,
@@ -62,8 +69,17 @@ def build(film: Dataset, xray: XRay, answer: Prediction, model: Model) -> Datase
     return capture
 
 
-def picture(xray: XRay, answer: Prediction, model: Model) -> NDArray[np.uint8]:
-    """uint8[height, width, 3]: the film with its heat, a scale at its right, words below."""
+def picture(xray: XRay, answer: Prediction, model: ModelVersion) -> NDArray[np.uint8]:
+    """Draws the film with its heat, a scale at its right, words below.
+
+    Args:
+        xray: the film as it was sent to the model.
+        answer: the model's, with its overlay.
+        model: which model answered.
+
+    Returns:
+        uint8[height, width, 3].
+    """
     judged = answer.judged and answer.overlay is not None
     content = answer.overlay if judged and answer.overlay else xray.data
     film = Image.open(io.BytesIO(content)).convert("RGB")
@@ -101,7 +117,15 @@ def headline(answer: Prediction) -> str:
 
 
 def colour_bar(width: int, height: int) -> NDArray[np.uint8]:
-    """uint8[height, width, 3]: the heat's colours over black, the hottest on top."""
+    """Draws the heat's colours over black, the hottest on top.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+
+    Returns:
+        uint8[height, width, 3].
+    """
     stops = np.array([list(bytes.fromhex(stop)) for stop in _PLASMA.split()], float)
     heat = np.linspace(1, 0, height)
     places = np.linspace(0, 1, len(stops))

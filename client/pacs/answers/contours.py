@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from client.pacs.answers.capture import headline
-from client.pacs.answers.model import MANUFACTURER, NOTICE, Model
+from client.pacs.answers.model import MANUFACTURER, NOTICE, ModelVersion
 from client.pacs.answers.reference import UTF_8
 from client.results import Prediction
 
@@ -23,10 +23,16 @@ KIND: Final = "contours"
 LEVELS: Final = (0.25, 0.5, 0.75)  # of the heat map's fixed scale
 
 
-def build(film: Dataset, answer: Prediction, model: Model) -> Dataset:
-    """Lines of equal heat and the answer's words, to lay over the film in full resolution.
+def build(film: Dataset, answer: Prediction, model: ModelVersion) -> Dataset:
+    """Builds lines of equal heat and words, to lay over the film in full resolution.
 
-    film: what `reference` made of it. A film that was not judged gets the words alone.
+    Args:
+        film: what `reference` made of it.
+        answer: the model's; a film that was not judged gets the words alone.
+        model: which model answered.
+
+    Returns:
+        The presentation state's data set (PS3.3, A.33.1).
     """
     layer = GraphicLayer("PNEUMONIA", order=1, description=NOTICE)
     words = [
@@ -67,9 +73,15 @@ def build(film: Dataset, answer: Prediction, model: Model) -> Dataset:
 
 
 def outlines(heat: NDArray[np.float32], rows: int, columns: int) -> list[NDArray[np.float64]]:
-    """Closed lines of equal heat in the film's pixels, each float64[points, 2] of column and row.
+    """Draws closed lines of equal heat, at LEVELS.
 
-    heat: float32[S,S] in [0,1], the whole film squashed to a square.
+    Args:
+        heat: float32[S,S] in [0,1], the whole film squashed to a square.
+        rows: the film's, in pixels.
+        columns: the film's, in pixels.
+
+    Returns:
+        Lines of float64[points, 2], column and row in the film's pixels.
     """
     padded = np.pad(heat, 1)  # a line that leaves the film follows its edge
     centres = np.arange(-1, len(heat) + 1) + 0.5

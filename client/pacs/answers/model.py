@@ -13,14 +13,28 @@ _NAMESPACE: Final = uuid.UUID("8c9d4d4e-5f0b-4b0e-9a57-1f6f6f2b7a10")
 
 
 @dataclass(frozen=True)
-class Model:
-    """name, version: as served. card: where the model card is, at most 64 characters."""
+class ModelVersion:
+    """Which version of a model answered.
+
+    Attributes:
+        name: as served.
+        version: as served, unix seconds.
+        card: where the model card is, at most 64 characters.
+    """
 
     name: str
     version: int
     card: str = ""
 
     def uid(self, film: str, kind: str) -> UID:
-        """The same for the same film, model and kind, for ever (PS3.5, B.2: a UUID)."""
+        """Makes an object's UID: the same for the same film, model and kind, for ever.
+
+        Args:
+            film: the film's SOP Instance UID.
+            kind: what the object is, such as "report".
+
+        Returns:
+            A UID from a UUID (PS3.5, B.2).
+        """
         text = f"{film} {self.name} {self.version} {kind}"
         return UID(f"2.25.{uuid.uuid5(_NAMESPACE, text).int}")

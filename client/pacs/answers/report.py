@@ -20,7 +20,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ComprehensiveSRStorage
 
-from client.pacs.answers.model import MANUFACTURER, NOTICE, Model
+from client.pacs.answers.model import MANUFACTURER, NOTICE, ModelVersion
 from client.pacs.answers.reference import UTF_8
 from client.results import Prediction
 
@@ -38,10 +38,19 @@ FAMILIARITY: Final = CodedConcept("FAMILIARITY", "99PNEUMONIA", "Likeness to the
 _CHEST_FILM: Final = CodedConcept("399208008", "SCT", "Plain chest X-ray")
 
 
-def build(film: Dataset, answer: Prediction, model: Model, previous: Model | None) -> Dataset:
-    """The report of an answer; it replaces the one of `previous`, an earlier version.
+def build(
+    film: Dataset, answer: Prediction, model: ModelVersion, previous: ModelVersion | None
+) -> Dataset:
+    """Builds a structured report of an answer.
 
-    film: what `reference` made of it. A film that was not judged has no probability in it.
+    Args:
+        film: what `reference` made of it.
+        answer: the model's; a film that was not judged has no probability in its report.
+        model: which model answered.
+        previous: an earlier version, whose report this one replaces.
+
+    Returns:
+        The data set (PS3.16, TID 1500).
     """
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
@@ -113,7 +122,7 @@ def _evaluations(answer: Prediction) -> list[tuple[CodedConcept, CodedConcept]]:
     return [(PNEUMONIA, DETECTED if answer.positive else NOT_DETECTED)]
 
 
-def _pointer(film: Dataset, model: Model) -> Dataset:
+def _pointer(film: Dataset, model: ModelVersion) -> Dataset:
     """Enough of an earlier report to point at it."""
     pointer = Dataset()
     pointer.PatientID, pointer.StudyInstanceUID = film.PatientID, film.StudyInstanceUID

@@ -12,13 +12,13 @@ import cli
 from client import images
 from client.pacs import answers
 from client.pacs.answers import capture, contours, report
-from client.pacs.answers.model import NOTICE, Model
+from client.pacs.answers.model import NOTICE, ModelVersion
 from client.results import Prediction
 from tests.client.conftest import jpeg
 from tests.client.fake_server import THRESHOLD, VERSION, blob, overlay, serve
 from tests.client.pacs.films import film
 
-MODEL = Model("pneumonia", VERSION, "https://example.org/card")
+MODEL = ModelVersion("pneumonia", VERSION, "https://example.org/card")
 
 
 def prediction(content: bytes, **changes: object) -> Prediction:
@@ -39,7 +39,7 @@ def test_the_same_film_and_model_give_the_same_uids_and_another_version_others()
     uids = [first[kind].SOPInstanceUID for kind in first]
     assert uids == [again[kind].SOPInstanceUID for kind in again]
     assert len(set(uids)) == 3
-    other = Model("pneumonia", VERSION + 1)
+    other = ModelVersion("pneumonia", VERSION + 1)
     assert other.uid("1.2.3", "report") != MODEL.uid("1.2.3", "report")
     assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids)
 

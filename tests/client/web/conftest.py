@@ -12,7 +12,7 @@ import pytest
 
 from client import PneumoniaClient
 from client.web.app import create_app
-from client.web.limits import Limits
+from client.web.limits import PageLimits
 
 ROOT = Path(__file__).resolve().parents[3]
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -25,7 +25,7 @@ def make_page(port):
 
     def make(server_port=port, hosts=None, **limits):
         clients.append(PneumoniaClient(f"127.0.0.1:{server_port}", timeout=10))
-        return create_app(clients[-1], Limits(**limits), hosts).test_client()
+        return create_app(clients[-1], PageLimits(**limits), hosts).test_client()
 
     yield make
     for client in clients:

@@ -24,7 +24,7 @@ from client.request_log.writer import RequestLog
 from client.results import UNFAMILIAR, UNUSUAL
 from client.web.app import SAMPLES, create_app
 from client.web.hosts import Hosts
-from client.web.limits import Limits
+from client.web.limits import PageLimits
 from client.web.opinions import Opinions
 from client.web.prefix import Prefixed
 from tests.client.conftest import jpeg
@@ -414,7 +414,7 @@ def test_samples_are_small_xrays_that_the_model_answers(page):
 
 def test_an_opinion_is_kept_for_a_film_that_was_answered(port, tmp_path):
     with PneumoniaClient(f"127.0.0.1:{port}", log=RequestLog(tmp_path / "log" / "a")) as server:
-        page = create_app(server, Limits(), opinions=Opinions(tmp_path / "log")).test_client()
+        page = create_app(server, PageLimits(), opinions=Opinions(tmp_path / "log")).test_client()
         film = page.post("/api/predict", data=jpeg(200), headers=BYTES).json
         sha256 = film["image"]["sha256"]
         assert page.post("/api/opinion", json={"sha256": sha256, "label": 0}).json == {

@@ -16,7 +16,7 @@ from client import PneumoniaClient
 from client.request_log import outcomes
 from client.request_log.writer import RequestLog
 from client.web.app import create_app
-from client.web.limits import Limits
+from client.web.limits import PageLimits
 from client.web.opinions import Opinions
 from tests.client.conftest import jpeg
 from tests.client.fake_server import FakeModel, serve
@@ -52,7 +52,7 @@ def browser():
 def running(port, log=None, opinions=None):
     """The page for the model server on `port`; yields its address."""
     with PneumoniaClient(f"127.0.0.1:{port}", timeout=10, log=log) as client:
-        app = create_app(client, Limits(burst=1000), opinions=opinions)
+        app = create_app(client, PageLimits(burst=1000), opinions=opinions)
         server = make_server("127.0.0.1", 0, app, threaded=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
