@@ -34,7 +34,7 @@ class Data:
         values: by split and slice key: the most frequent values, with their number of films.
     """
 
-    ledger: ingest.Report
+    ledger: ingest.Ledger
     rejects: list[dict[str, str]]
     duplicates: list[dict[str, str]]
     warnings: list[str]

@@ -12,7 +12,7 @@ from rich.table import Table
 from components import names
 from components.evaluator.config import FEW
 from components.evaluator.results import Counts, Figure, Slice
-from components.ingest.report import Report
+from components.ingest.report import Ledger
 from pipeline.runs.history import Finished
 from pipeline.runs.verdict import Verdict
 
@@ -181,7 +181,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def ledger_table(report: Report) -> Table:
+def ledger_table(report: Ledger) -> Table:
     """The ledger for a console: what came in, what it became, why files were rejected."""
     table = Table(title="Ingest", title_justify="left", caption_justify="left")
     table.add_column("")

@@ -18,7 +18,7 @@ from client.images import Reason, read
 from components import names, progress
 from components.ingest import listing, near_duplicates
 from components.ingest.entry import Entry, IngestError
-from components.ingest.inspection import Inspector, Record
+from components.ingest.inspection import IngestRecord, Inspector
 from components.ingest.ledger import Cause, Fate, decide
 from components.ingest.report import (
     commonest,
@@ -58,7 +58,7 @@ class Film:
         values: its measures, in the order of PROPERTIES.
     """
 
-    record: Record
+    record: IngestRecord
     fate: Fate
     name: str
     values: tuple[float, ...]
@@ -190,7 +190,7 @@ def check(base: Path, config: DataConfig | None = None) -> Check:
     )
 
 
-def open_film(folder: Path, record: Record) -> Image.Image:
+def open_film(folder: Path, record: IngestRecord) -> Image.Image:
     """Opens a film without decoding it; a JPEG from its own file, so that it can be decoded small.
 
     Args:
@@ -208,7 +208,7 @@ def open_film(folder: Path, record: Record) -> Image.Image:
     return Image.open(path if record.source_format == "jpeg" else io.BytesIO(read(path).data))
 
 
-def _inspect(inspector: Inspector, entry: Entry) -> tuple[Record, tuple[float, ...]]:
+def _inspect(inspector: Inspector, entry: Entry) -> tuple[IngestRecord, tuple[float, ...]]:
     """Inspects a file as ingest does, and measures it if it is a film of a class."""
     record = inspector(entry)
     if record.reason or record.label is None:
