@@ -107,10 +107,12 @@ def unpack(serving: Path, packed: Path = PACKED) -> int:
     there = versions.holders(serving, manifest["sha256"])
     if any(not versions.damage(serving, version) for version in there):
         return versions.versions(serving)[-1]
-    model = versions.Model(uri=str(packed), sha256=manifest["sha256"])
+    model = versions.PublishedModel(uri=str(packed), sha256=manifest["sha256"])
     with tempfile.TemporaryDirectory() as scratch:
         _write(packed, Path(scratch))
-        return versions.publish(serving, Path(scratch), versions.Record(model, baseline=None))
+        return versions.publish(
+            serving, Path(scratch), versions.PublishedRecord(model, baseline=None)
+        )
 
 
 def _write(packed: Path, target: Path) -> None:
