@@ -126,7 +126,7 @@ def _write(packed: Path, target: Path) -> None:
             f"{packed}: was packed beside other ImageNet weights than {start.source} gives; "
             "remove them from the cache (PNEUMONIA_CACHE) to fetch them again"
         )
-    tensors: variables.Tensors = {
+    tensors: variables.Variables = {
         key: start.arrays[name] for key, name in manifest["shared"].items()
     }
     with np.load(packed / _TENSORS) as trained:
@@ -139,7 +139,7 @@ def _write(packed: Path, target: Path) -> None:
     variables.write(target, tensors)
 
 
-def _imagenet() -> imagenet.Weights:
+def _imagenet() -> imagenet.ImagenetWeights:
     try:
         return imagenet.load("auto", width=1, seed=0)
     except imagenet.WeightsError as error:
