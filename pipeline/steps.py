@@ -14,7 +14,7 @@ from tfx.types import BaseChannel
 
 from components.counterfactuals.component import Counterfactuals
 from components.counterfactuals.figures import BOUNDS
-from components.data_gate.component import DataGate, Limits
+from components.data_gate.component import DataGate, DataLimits
 from components.evaluator.config import eval_config
 from components.ingest.component import XrayExampleGen
 from components.names import TEST
@@ -87,7 +87,9 @@ def data(
         before = last_run(found)
         since = shifts.since_last_run(found, before.outputs[resolvers.BEFORE], config.shift)
         comparisons += [before, since]
-    limits = Limits(config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound)
+    limits = DataLimits(
+        config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound
+    )
     gate = DataGate(
         statistics=found,
         anomalies=validator.outputs["anomalies"],
