@@ -11,7 +11,7 @@ from rich.table import Table
 
 from components import names
 from components.evaluator.config import FEW
-from components.evaluator.results import Counts, Figure, Slice
+from components.evaluator.results import ConfusionCounts, Figure, Slice
 from components.ingest.report import Ledger
 from pipeline.runs.history import Finished
 from pipeline.runs.verdict import Verdict
@@ -106,7 +106,7 @@ def _bounds(verdict: Verdict, overall: Slice) -> Table:
     return table
 
 
-def _confusion(counts: Counts) -> Table:
+def _confusion(counts: ConfusionCounts) -> Table:
     normal, pneumonia = names.CLASSES
     table = _table("Confusion matrix", f"called {pneumonia}", f"called {normal}")
     table.add_row(pneumonia, str(counts.true_positives), str(counts.false_negatives))
