@@ -11,7 +11,7 @@ from components import names
 from components.evaluator import results
 from components.evaluator.results import Results, Slice
 from components.examples import Split
-from components.reporter.films import Film, Picture, ask, pictures
+from components.reporter.films import FilmPicture, JudgedFilm, ask, pictures
 from components.statistics import mcnemar
 from pipeline.runs.history import Finished
 
@@ -40,7 +40,7 @@ class Examined:
         return tf.saved_model.load(str(self.run.model))
 
     @cached_property
-    def films(self) -> dict[str, Film]:
+    def films(self) -> dict[str, JudgedFilm]:
         """Its test films by their bytes' SHA-256, with the model's answers."""
         counts = self.results.candidate.overall.counts
         asked = ask(self.model, self.split, counts.positives + counts.negatives)
@@ -73,8 +73,8 @@ class Paired:
 class Difference:
     """A film on which two runs decide otherwise, under the heat map of either."""
 
-    first: Picture
-    second: Picture
+    first: FilmPicture
+    second: FilmPicture
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _compared(first: Examined, second: Examined) -> Comparison:
     )
 
 
-def _paired(name: str, films: Sequence[tuple[Film, Film]]) -> Paired:
+def _paired(name: str, films: Sequence[tuple[JudgedFilm, JudgedFilm]]) -> Paired:
     right = [(one.called == one.label, other.called == other.label) for one, other in films]
     return Paired(name, len(films), right.count((True, False)), right.count((False, True)))
 
@@ -151,7 +151,7 @@ def _slices(first: Results, second: Results) -> Iterator[tuple[Slice, Slice]]:
 
 
 def _differences(
-    first: Examined, second: Examined, films: Sequence[tuple[Film, Film]]
+    first: Examined, second: Examined, films: Sequence[tuple[JudgedFilm, JudgedFilm]]
 ) -> Iterator[Difference]:
     sides = zip((first, second), zip(*films, strict=True), strict=False)
     found = [list(pictures(side.model, side.split, of_side)) for side, of_side in sides]
