@@ -148,6 +148,15 @@ def features_of(
 ) -> list[Features]:
     """What the trunk makes of the training films, the validation films, and each of their looks.
 
+    Args:
+        network: its trunk is asked.
+        fn_args: tells the files of transformed examples.
+        settings: tells the precision of the training films' features.
+        cache: folder that keeps them.
+
+    Returns:
+        Of train, of val, and of each look of val that there is.
+
     Raises:
         ValueError: a split is empty or lacks a class.
     """
