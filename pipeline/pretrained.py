@@ -95,9 +95,16 @@ def _pack(source: Path, version: Path, target: Path, made_by: str) -> None:
 
 
 def unpack(serving: Path, packed: Path = PACKED) -> int:
-    """Puts the packed model into a serving folder, once; returns the version that is served.
+    """Puts the packed model into a serving folder, once.
 
     What was pushed or promoted there since, a recalibrated version say, stays served.
+
+    Args:
+        serving: the serving folder; made where it is missing.
+        packed: the packed model's folder.
+
+    Returns:
+        The version that is served.
 
     Raises:
         PretrainedError: nothing is packed there, it is damaged, or there are no ImageNet weights.

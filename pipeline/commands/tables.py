@@ -20,7 +20,12 @@ SMALL: Final = " *"  # marks a slice whose figures say little
 
 
 def show(verdict: Verdict, console: Console) -> None:
-    """Prints bounds, confusion matrix and slices; the last line says what became of the model."""
+    """Prints bounds, confusion matrix and slices; the last line says what became of the model.
+
+    Args:
+        verdict: on a run's model.
+        console: takes the tables.
+    """
     overall = verdict.evaluation.overall
     for part in (
         _bounds(verdict, overall),
@@ -35,7 +40,13 @@ def show(verdict: Verdict, console: Console) -> None:
 def show_runs(
     runs: Sequence[Finished], changes: Sequence[Mapping[str, tuple[Any, Any]]], console: Console
 ) -> None:
-    """Prints a line for each run, and what was changed from each to the next."""
+    """Prints a line for each run, and what was changed from each to the next.
+
+    Args:
+        runs: in their order.
+        changes: of each run, `Finished.changes` from the one before; empty where there is none.
+        console: takes the lines.
+    """
     table = _table("Runs", "started", "data", "gate", "recall (95 %)", "spec.", "AUC", "version")
     for run in runs:
         overall = run.verdict.evaluation.overall
