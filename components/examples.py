@@ -61,7 +61,16 @@ def batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def sample(labels: NDArray[np.int64], count: int, seed: int) -> list[int]:
-    """Positions of `count` records, as many of either class as there are, at most half each."""
+    """Positions of some records, as many of either class as there are, at most half each.
+
+    Args:
+        labels: int64[N], 0 or 1.
+        count: of records that are wanted.
+        seed: of the choice.
+
+    Returns:
+        At most `count` positions, ascending.
+    """
     generator = np.random.default_rng(seed)
     chosen: list[int] = []
     for label in (0, 1):

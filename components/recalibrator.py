@@ -141,7 +141,16 @@ def recalibrate(
 
 
 def figures(probability: np.ndarray, labels: np.ndarray, threshold: float) -> Figures:
-    """The figures of float32[N] probabilities of int64[N] labels, 0 or 1."""
+    """A model's figures on films whose labels are known.
+
+    Args:
+        probability: float32[N], in [0,1].
+        labels: int64[N], 0 or 1.
+        threshold: a film is called sick from this probability on.
+
+    Returns:
+        The figures with their 95 % intervals; nan where no film counts.
+    """
     called = probability >= np.float32(threshold)
     hits, spared = int(called[labels == 1].sum()), int((~called[labels == 0]).sum())
     sick, healthy, alarms = int(labels.sum()), int((labels == 0).sum()), int(called.sum())

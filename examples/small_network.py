@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from components import names, transform
-from components.model.imagenet import Weights
+from components.model.imagenet import ImagenetWeights
 from components.model.network import Network, joined
 from components.trainer.run import Settings, train
 
@@ -26,7 +26,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     train(fn_args, small_network)
 
 
-def small_network(settings: Settings) -> tuple[Network, Weights]:
+def small_network(settings: Settings) -> tuple[Network, ImagenetWeights]:
     """Blocks of two convolutions, `options.channels` wide, on films of half the side."""
     widths = settings.options.get("channels", (16, 32, 64, 64))
     network = joined(
@@ -39,7 +39,7 @@ def small_network(settings: Settings) -> tuple[Network, Weights]:
         trained="all",
     )
     start = {weight.path: weight.numpy() for weight in network.top.weights}
-    return network, Weights(start, "random")
+    return network, ImagenetWeights(start, "random")
 
 
 def halved(grey: keras.KerasTensor) -> keras.KerasTensor:

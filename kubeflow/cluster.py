@@ -8,13 +8,13 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from components.settings import NonNegativeCount
 from pipeline.config import ConfigError
 
 DEFAULT = Path(__file__).with_name("cluster.yaml")
 INFRA_VALIDATOR = "InfraValidator"
 
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
 # Without what Beam would take for a pattern of file names; an object store's URI may have a query.
 Folder = Annotated[str, Field(pattern=r"^/[^:*?\[\\]*$")]
 Root = Annotated[str, Field(pattern=r"^[^*?\[\\]*(\?.*)?$")]
@@ -41,14 +41,14 @@ class Toleration:
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
-class Step:
+class StepResources:
     """One step's share of the cluster; request and limit are the same."""
 
     cpu: Positive = 2
     memory: Positive = 8  # in units of 10^9 bytes
-    gpu: Count = 0
+    gpu: NonNegativeCount = 0
     gpu_type: str = "nvidia.com/gpu"  # Vertex AI: NVIDIA_TESLA_T4, ...
-    retries: Count = 2
+    retries: NonNegativeCount = 2
     cache: bool = True
     volumes: dict[str, Folder] = dataclasses.field(default_factory=dict)  # claim: mount path
     node_selector: dict[str, str] = dataclasses.field(default_factory=dict)  # label: value
@@ -74,19 +74,23 @@ class Cluster:
     pipeline_root: Root | None = None  # None: the cluster's own default
     image_pull_secrets: tuple[str, ...] = ()
     infra_validator: Trial | None = None  # None: the embedded server alone tries the model
-    step: Step = dataclasses.field(default_factory=Step)
-    steps: dict[str, Step] = dataclasses.field(default_factory=dict)
+    step: StepResources = dataclasses.field(default_factory=StepResources)
+    steps: dict[str, StepResources] = dataclasses.field(default_factory=dict)
 
-    def of(self, name: str) -> Step:
+    def of(self, name: str) -> StepResources:
         """The named step's share."""
         return self.steps.get(name, self.step)
 
 
 def load(path: Path = DEFAULT, **replaced: str | None) -> Cluster:
-    """Reads a cluster file; fields given by name, unless None, take the place of the file's.
+    """Reads a cluster file.
 
-    What a step does not say is taken from `step`. Raises ConfigError, one line that names the
-    file, the field and the remedy.
+    Args:
+        path: YAML; what a step does not say is taken from its `step`.
+        **replaced: fields that take the place of the file's, unless None.
+
+    Raises:
+        ConfigError: one line that names the file, the field and the remedy.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

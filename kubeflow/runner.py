@@ -37,7 +37,12 @@ class Package:
     platform: dict[str, Any]
 
     def write(self, path: Path, *, vertex: bool = False) -> None:
-        """Writes Kubeflow's YAML (pipeline spec, platform spec) or Vertex AI's JSON."""
+        """Writes the package, whole or not at all.
+
+        Args:
+            path: the file.
+            vertex: write Vertex AI's JSON, and not Kubeflow's YAML (pipeline spec, platform spec).
+        """
         text = json.dumps(self.job, indent=2, sort_keys=True) if vertex else self._yaml()
         with replacing(path) as file:
             file.write(text.encode())
@@ -52,8 +57,15 @@ def compile_pipeline(config: Config, cluster: Cluster, *, baseline: str | None =
 
     The compiled pipeline takes the parameters `data_root`, where the X-rays are, and
     `data_version`, any word for their content: ingestion is taken from the cache as long as both
-    stay the same. With a `baseline`, the URI of the served model's artifact, it takes that too.
-    Raises ConfigError where the cluster names a step that the pipeline does not have.
+    stay the same. With a `baseline` it takes that too.
+
+    Args:
+        config: the run's.
+        cluster: image, folders and each step's resources.
+        baseline: URI of the served model's artifact; None: no comparison.
+
+    Raises:
+        ConfigError: the cluster names a step that the pipeline does not have.
     """
     pipeline = create_pipeline(
         config,

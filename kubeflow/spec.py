@@ -10,7 +10,7 @@ import yaml
 from tfx.dsl.components.base.base_node import BaseNode
 
 from kubeflow import metrics
-from kubeflow.cluster import Cluster, Step
+from kubeflow.cluster import Cluster, StepResources
 from pipeline.config import ConfigError
 
 # Types of our own that Kubeflow's page shows as HTML.
@@ -74,7 +74,15 @@ def finished(job: Json, cluster: Cluster, types: Mapping[str, str], defaults: Js
 
 
 def platform(job: Json, cluster: Cluster) -> Json:
-    """The platform spec: each pod's volumes, nodes and pull secrets; empty where none has any."""
+    """The platform spec: each pod's volumes, nodes and pull secrets.
+
+    Args:
+        job: the compiled job, Vertex AI's JSON.
+        cluster: what each step gets.
+
+    Returns:
+        Kubeflow's PlatformSpec as plain values; empty where no pod has any.
+    """
     pods = {name: _pod(cluster, cluster.of(name)) for name in containers(job["pipelineSpec"])}
     executors = {f"{name}_executor": pod for name, pod in pods.items() if pod}
     if not executors:
@@ -82,7 +90,7 @@ def platform(job: Json, cluster: Cluster) -> Json:
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 
 
-def _pod(cluster: Cluster, step: Step) -> Json:
+def _pod(cluster: Cluster, step: StepResources) -> Json:
     """A KubernetesExecutorConfig (kubeflow/pipelines, kubernetes_platform/proto)."""
     pod = {
         "pvcMount": [

@@ -79,7 +79,8 @@ class Kubeflow:
                 pod, the cluster's own.
             namespace: of a multi-user installation; None: it has none, or the pod's.
 
-        Raises KubeflowError.
+        Raises:
+            KubeflowError: no endpoint is known, or it cannot be reached.
         """
         self._endpoint = (endpoint or os.environ.get(ENDPOINT, "")).rstrip("/")
         if not self._endpoint and _IN_CLUSTER not in os.environ:
@@ -108,12 +109,26 @@ class Kubeflow:
         service_account: str | None = None,
         cache: bool = True,
     ) -> str:
-        """Starts a run of a compiled package (YAML); returns the run's id.
+        """Starts a run of a compiled package.
 
         The package becomes a version of the pipeline that it names, once, so that runs of the same
-        file are told apart from others and recurring runs can be made of it. `cache=False` runs
-        every step anew, and then the run alone holds the package: a version's spec cannot be
-        changed for one run. Raises KubeflowError.
+        file are told apart from others and recurring runs can be made of it.
+
+        Args:
+            package: YAML.
+            parameters: the pipeline's, by name.
+            experiment: made where it is missing.
+            name: the run's.
+            pipeline_root: where artifacts go; None: as the package or the cluster says.
+            service_account: the pods'; None: the cluster's default.
+            cache: take steps from the cache; False runs every step anew, and then the run alone
+                holds the package: a version's spec cannot be changed for one run.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            KubeflowError: it cannot be reached, or refuses.
         """
         with self._spoken_clearly():
             held = self._client.create_experiment(experiment, namespace=self._namespace)

@@ -95,9 +95,16 @@ def _pack(source: Path, version: Path, target: Path, made_by: str) -> None:
 
 
 def unpack(serving: Path, packed: Path = PACKED) -> int:
-    """Puts the packed model into a serving folder, once; returns the version that is served.
+    """Puts the packed model into a serving folder, once.
 
     What was pushed or promoted there since, a recalibrated version say, stays served.
+
+    Args:
+        serving: the serving folder; made where it is missing.
+        packed: the packed model's folder.
+
+    Returns:
+        The version that is served.
 
     Raises:
         PretrainedError: nothing is packed there, it is damaged, or there are no ImageNet weights.
@@ -107,10 +114,12 @@ def unpack(serving: Path, packed: Path = PACKED) -> int:
     there = versions.holders(serving, manifest["sha256"])
     if any(not versions.damage(serving, version) for version in there):
         return versions.versions(serving)[-1]
-    model = versions.Model(uri=str(packed), sha256=manifest["sha256"])
+    model = versions.PublishedModel(uri=str(packed), sha256=manifest["sha256"])
     with tempfile.TemporaryDirectory() as scratch:
         _write(packed, Path(scratch))
-        return versions.publish(serving, Path(scratch), versions.Record(model, baseline=None))
+        return versions.publish(
+            serving, Path(scratch), versions.PublishedRecord(model, baseline=None)
+        )
 
 
 def _write(packed: Path, target: Path) -> None:
@@ -124,7 +133,7 @@ def _write(packed: Path, target: Path) -> None:
             f"{packed}: was packed beside other ImageNet weights than {start.source} gives; "
             "remove them from the cache (PNEUMONIA_CACHE) to fetch them again"
         )
-    tensors: variables.Tensors = {
+    tensors: variables.Variables = {
         key: start.arrays[name] for key, name in manifest["shared"].items()
     }
     with np.load(packed / _TENSORS) as trained:
@@ -137,7 +146,7 @@ def _write(packed: Path, target: Path) -> None:
     variables.write(target, tensors)
 
 
-def _imagenet() -> imagenet.Weights:
+def _imagenet() -> imagenet.ImagenetWeights:
     try:
         return imagenet.load("auto", width=1, seed=0)
     except imagenet.WeightsError as error:

@@ -76,7 +76,7 @@ class ServedBefore(ResolverStrategy):
             logging.warning("%s: not of this run, gone or changed; not the baseline", wanted.uri)
         return {CANDIDATE: [candidate], MODEL: []}
 
-    def _wanted(self, candidate: Artifact) -> Iterator[versions.Model]:
+    def _wanted(self, candidate: Artifact) -> Iterator[versions.PublishedModel]:
         """Lists the models that may be the baseline, the best first."""
         own = versions.find(self._serving_dir, identify(candidate.uri).sha256)
         if own is not None:

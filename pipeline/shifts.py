@@ -21,7 +21,12 @@ _COMPARED: Final = (
 
 
 def of_test(statistics: BaseChannel, config: ShiftConfig) -> ShiftValidator:
-    """Compares the test split's films with training's."""
+    """Compares the test split's films with training's.
+
+    Args:
+        statistics: of the raw examples.
+        config: the limits.
+    """
     return ShiftValidator(
         statistics=statistics,
         config=limits(config),
@@ -32,7 +37,13 @@ def of_test(statistics: BaseChannel, config: ShiftConfig) -> ShiftValidator:
 def since_last_run(
     statistics: BaseChannel, before: BaseChannel, config: ShiftConfig
 ) -> ShiftValidator:
-    """Compares training's and the test split's films with those of the run before."""
+    """Compares training's and the test split's films with those of the run before.
+
+    Args:
+        statistics: of the raw examples.
+        before: of the last run's.
+        config: the limits.
+    """
     asked = limits(config)
     asked.default_slice_config.num_examples_comparator.CopyFrom(
         schema_pb2.NumericValueComparator(min_fraction_threshold=1 - config.stop_loss)

@@ -14,7 +14,7 @@ from tfx.types import BaseChannel
 
 from components.counterfactuals.component import Counterfactuals
 from components.counterfactuals.figures import BOUNDS
-from components.data_gate.component import DataGate, Limits
+from components.data_gate.component import DataGate, DataLimits
 from components.evaluator.config import eval_config
 from components.ingest.component import XrayExampleGen
 from components.names import TEST
@@ -32,7 +32,7 @@ SCHEMA = Path(__file__).with_name("schema.pbtxt")
 
 
 @dataclass(frozen=True)
-class Data:
+class CheckedExamples:
     """Checked examples: what uses them depends on `gate`."""
 
     ingest: XrayExampleGen
@@ -61,11 +61,16 @@ def data(
     fingerprint: str,
     schema_file: str,
     last_run: Callable[[BaseChannel], BaseNode] | None = None,
-) -> Data:
+) -> CheckedExamples:
     """From a folder of X-rays to examples that a model can come from.
 
-    last_run: makes, of the statistics' channel, the node whose output `before` are the statistics
-    of the last run's data; None: no comparison.
+    Args:
+        config: the run's.
+        data_root: the X-rays, as of `listing.entries`.
+        fingerprint: the data set's; changes when the X-rays do.
+        schema_file: the examples' schema, as pbtxt.
+        last_run: makes, of the statistics' channel, the node whose output `before` are the
+            statistics of the last run's data; None: no comparison.
     """
     ingest = XrayExampleGen(
         input_base=data_root,
@@ -87,7 +92,9 @@ def data(
         before = last_run(found)
         since = shifts.since_last_run(found, before.outputs[resolvers.BEFORE], config.shift)
         comparisons += [before, since]
-    limits = Limits(config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound)
+    limits = DataLimits(
+        config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound
+    )
     gate = DataGate(
         statistics=found,
         anomalies=validator.outputs["anomalies"],
@@ -96,12 +103,14 @@ def data(
         limits=json.dumps(asdict(limits)),
         code_version=code_version("components.data_gate.component"),
     )
-    return Data(ingest, schema, statistics, validator, tuple(comparisons), gate, fingerprint)
+    return CheckedExamples(
+        ingest, schema, statistics, validator, tuple(comparisons), gate, fingerprint
+    )
 
 
 def release(
     config: Config,
-    checked: Data,
+    checked: CheckedExamples,
     model: BaseChannel,
     serving_dir: str,
     baseline: BaseNode | None = None,
@@ -109,8 +118,17 @@ def release(
 ) -> list[BaseNode]:
     """Judges a model, tries it in a server and on changed films, pushes what passes, and reports.
 
-    baseline: the node whose output `model` is the one served before; None: no comparison.
-    infra_validator: makes, of the model and the examples, a node that tries the model once more.
+    Args:
+        config: the run's.
+        checked: the examples that the model is judged on.
+        model: the candidate.
+        serving_dir: TensorFlow Serving's model_base_path.
+        baseline: the node whose output `model` is the one served before; None: no comparison.
+        infra_validator: makes, of the model and the examples, a node that tries the model as well;
+            None: no such node.
+
+    Returns:
+        The nodes, for the pipeline's list of components.
     """
     evaluator = Evaluator(
         examples=checked.examples,

@@ -25,7 +25,7 @@ from components.augmenter.shards import VAL_KINDS, Augmentation, WriteShard
 from components.image.settings import AugmentConfig, ImageConfig
 
 _PART_BYTES = 16 * 2**20  # of input; a part is sorted in memory
-_MOST_PARTS = 400  # each is a file that Split holds open; many systems allow 1,024
+_MOST_PARTS = 400  # each is a file that CopyToParts holds open; many systems allow 1,024
 
 
 class ContactSheet(Artifact):
@@ -110,7 +110,7 @@ def _split(
         pipeline
         | f"Files of {split}" >> beam.Create(files)
         | f"Spread files of {split}" >> beam.Reshuffle()
-        | f"Split {split}" >> beam.ParDo(parts.Split(scratch, count))
+        | f"Split {split}" >> beam.ParDo(parts.CopyToParts(scratch, count))
         | f"Gather {split}" >> beam.combiners.ToList()
     )
     return count, images

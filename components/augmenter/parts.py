@@ -21,7 +21,7 @@ DONORS: Final = 512  # films whose outside others get; all workers hold them
 
 
 @dataclass(frozen=True)
-class Record:
+class TransformedExample:
     """One transformed example, keyed by its image and label."""
 
     key: str
@@ -30,10 +30,14 @@ class Record:
     example: bytes
 
 
-class Split(beam.DoFn):
+class CopyToParts(beam.DoFn):
     """Copies one file's records to its piece of each part; yields (label, identity).
 
     The file's first DONORS by identity go to a piece of their own, too.
+
+    Args:
+        folder: where the parts are written.
+        count: of parts.
     """
 
     def __init__(self, folder: str, count: int) -> None:
@@ -70,8 +74,13 @@ def scratch_file(folder: str) -> str:
     return f"{folder}/unfinished-{uuid.uuid4().hex}"
 
 
-def read(folder: str, part: int) -> list[Record]:
-    """One part's records, sorted by key; repeats of an image are numbered."""
+def read(folder: str, part: int) -> list[TransformedExample]:
+    """One part's records, sorted by key; repeats of an image are numbered.
+
+    Args:
+        folder: where CopyToParts wrote the parts.
+        part: the part's number, from 0.
+    """
     found: list[tuple[str, int, bytes, bytes]] = []
     pieces = sorted(tf.io.gfile.glob(f"{folder}/{part:05d}-*"))
     for serialized in tf.data.TFRecordDataset(pieces).as_numpy_iterator():
@@ -80,7 +89,7 @@ def read(folder: str, part: int) -> list[Record]:
     found.sort()
     keys = number_repeats(identity for identity, *_ in found)
     return [
-        Record(key, label, image_png, example)
+        TransformedExample(key, label, image_png, example)
         for key, (_, label, image_png, example) in zip(keys, found, strict=True)
     ]
 

@@ -15,7 +15,12 @@ class Plan:
     one_more_before: str = ""  # keys that sort before this one get a copy more
 
     def copies_of(self, label: int, key: str) -> int:
-        """The number of augmented copies of one image."""
+        """The number of augmented copies of one image.
+
+        Args:
+            label: the image's, 0 or 1.
+            key: the image's, of `number_repeats`.
+        """
         return self.copies + (key < self.one_more_before) if label == self.minority else 0
 
 
@@ -50,6 +55,12 @@ def number_repeats(identities: Iterable[str]) -> list[str]:
 
 
 def is_drawn(seed: int, key: str, share: float) -> bool:
-    """Whether an image is among the drawn share; of seed and key alone."""
+    """Whether an image is among the drawn share; of seed and key alone.
+
+    Args:
+        seed: of the draw.
+        key: the image's, of `number_repeats`.
+        share: of all images that is drawn, in [0,1].
+    """
     digest = hashlib.sha256(f"{seed}/{key}/drawn".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64

@@ -153,12 +153,12 @@ class WriteShard(beam.DoFn):
         tf.io.gfile.rename(unfinished, f"{self._target}/{name}", overwrite=True)
         yield len(rows)
 
-    def _copies(self, record: parts.Record, plan: Plan | None) -> range:
+    def _copies(self, record: parts.TransformedExample, plan: Plan | None) -> range:
         if plan is None:
             return range(1, 2)
         return range(self._how.config.versions * (plan.copies_of(record.label, record.key) + 1))
 
-    def _examples(self, batch: Sequence[tuple[parts.Record, int]]) -> Iterator[bytes]:
+    def _examples(self, batch: Sequence[tuple[parts.TransformedExample, int]]) -> Iterator[bytes]:
         """Each record's example, with another image where the copy is a changed one."""
         changed = [self._is_changed(record, copy) for record, copy in batch]
         jobs = list(itertools.compress(batch, changed))
@@ -168,7 +168,7 @@ class WriteShard(beam.DoFn):
         for (record, _), is_changed in zip(batch, changed, strict=True):
             yield _with_image(record.example, next(images)) if is_changed else record.example
 
-    def _is_changed(self, record: parts.Record, copy: int) -> bool:
+    def _is_changed(self, record: parts.TransformedExample, copy: int) -> bool:
         return copy > 0 or is_drawn(self._how.seed, record.key, self._how.config.originals)
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from components import names
 from components.augmenter import parts
-from components.augmenter.parts import Record
+from components.augmenter.parts import TransformedExample
 from components.augmenter.shards import Augmentation, decode
 from components.image.augment import image_seed
 from components.image.lung_network import lung_fields, lungs_found
@@ -48,7 +48,9 @@ def write(folder: str, scratch: str, augmentation: Augmentation) -> None:
 
 
 def _augmentation_sheet(
-    films: Sequence[tuple[str, Record]], donors: Sequence[bytes], augmentation: Augmentation
+    films: Sequence[tuple[str, TransformedExample]],
+    donors: Sequence[bytes],
+    augmentation: Augmentation,
 ) -> bytes:
     change = augmentation.changer(augmentation.kind, donors)
     copies = range(1, _COPIES + 1)
@@ -61,7 +63,7 @@ def _augmentation_sheet(
     return draw("Training images before and after augmentation", columns, rows)
 
 
-def _segmentation_sheet(films: Sequence[tuple[str, Record]]) -> bytes:
+def _segmentation_sheet(films: Sequence[tuple[str, TransformedExample]]) -> bytes:
     images = [decode(record.image_png) for _, record in films]
     fields = lung_fields(tf.constant(np.stack(images), tf.float32))
     masks, found = fields.numpy(), int(np.sum(lungs_found(fields)))

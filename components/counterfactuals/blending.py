@@ -17,7 +17,7 @@ _COARSE: Final = 64  # pixels on which a hole is filled: what fills it is smooth
 
 
 @dataclass(frozen=True)
-class Film:
+class LungFilm:
     """A test film whose lungs are known.
 
     pixels: uint8[H,W]. inside: float32[S,S] over the whole film squashed to a square, 1 in the
@@ -45,7 +45,16 @@ def widened(lungs: Plane) -> Plane:
 
 
 def blended(inside: Pixels, outside: Pixels, mask: Plane) -> Pixels:
-    """`inside` where the mask is 1, `outside` where it is 0, both in between; all [H,W]."""
+    """`inside` where the mask is 1, `outside` where it is 0, both in between.
+
+    Args:
+        inside: uint8[H,W].
+        outside: uint8[H,W].
+        mask: float32[H,W] in [0,1].
+
+    Returns:
+        uint8[H,W].
+    """
     return np.round(outside + mask * (inside.astype(np.float32) - outside)).astype(np.uint8)
 
 
@@ -73,13 +82,25 @@ def filled(pixels: Pixels, hole: Plane) -> Pixels:
 
 
 def resized(plane: Plane, shape: tuple[int, ...]) -> Plane:
-    """float32[h,w] stretched or shrunk to [H,W]."""
+    """A plane stretched or shrunk, with linear interpolation.
+
+    Args:
+        plane: float32[h,w].
+        shape: (H, W) in pixels.
+
+    Returns:
+        float32[H,W].
+    """
     size = (shape[1], shape[0])
     return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR))
 
 
-def laid_on(film: Film, donor: Film) -> tuple[Pixels, Plane]:
+def laid_on(film: LungFilm, donor: LungFilm) -> tuple[Pixels, Plane]:
     """The donor, moved and stretched so that its lungs' box lies on the film's, and its mask.
+
+    Args:
+        film: gives size and place.
+        donor: of any size.
 
     Returns:
         uint8[H,W] and float32[H,W] of the film's own size, black and 0 where the donor ends.

@@ -8,7 +8,7 @@ import numpy as np
 
 from components.counterfactuals import letters, looks
 from components.counterfactuals.blending import (
-    Film,
+    LungFilm,
     Pixels,
     Plane,
     blended,
@@ -42,8 +42,13 @@ class Changed:
     pixels: Pixels
 
 
-def of_films(films: Sequence[Film], seed: int) -> Iterator[Changed]:
-    """All changes of all films, one after another; the same for the same films and seed."""
+def of_films(films: Sequence[LungFilm], seed: int) -> Iterator[Changed]:
+    """All changes of all films, one after another; the same for the same films and seed.
+
+    Args:
+        films: of both classes; without a film of the other class some changes are left out.
+        seed: of donors, letters and places.
+    """
     found = [letters.found(film) for film in films]
     for position, film in enumerate(films):
         rng = np.random.default_rng([seed, position])
@@ -66,22 +71,38 @@ def of_films(films: Sequence[Film], seed: int) -> Iterator[Changed]:
             yield Changed(LUNGS, change, position, other, 1 - film.label, pixels)
 
 
-def outside_of(film: Film, donor: Film) -> Pixels:
-    """The film with all that lies outside of both films' lungs taken from the donor."""
+def outside_of(film: LungFilm, donor: LungFilm) -> Pixels:
+    """The film with all that lies outside of both films' lungs taken from the donor.
+
+    Args:
+        film: keeps its lungs.
+        donor: gives its surroundings, stretched to the film's size.
+
+    Returns:
+        uint8[H,W] of the film's size.
+    """
     shape = film.pixels.shape
     around = resized(donor.pixels.astype(np.float32), shape)
     keep = np.maximum(film.mask, resized(donor.inside, shape))
     return blended(film.pixels, np.clip(around, 0, 255), keep)
 
 
-def lungs_of(film: Film, donor: Film) -> Pixels:
-    """The film with the donor's lungs, stretched to its own, in the place of its own."""
+def lungs_of(film: LungFilm, donor: LungFilm) -> Pixels:
+    """The film with the donor's lungs, stretched to its own, in the place of its own.
+
+    Args:
+        film: keeps its surroundings.
+        donor: gives its lungs.
+
+    Returns:
+        uint8[H,W] of the film's size.
+    """
     moved, mask = laid_on(film, donor)
     return blended(moved, film.pixels, np.maximum(mask, film.mask))
 
 
 def _with_letters(
-    films: Sequence[Film],
+    films: Sequence[LungFilm],
     found: Sequence[tuple[letters.Letter, Plane] | None],
     position: int,
     rng: np.random.Generator,
@@ -104,7 +125,7 @@ def _with_letters(
 
 
 def _another(
-    rng: np.random.Generator, films: Sequence[Film], position: int, label: int
+    rng: np.random.Generator, films: Sequence[LungFilm], position: int, label: int
 ) -> int | None:
     places = [n for n, film in enumerate(films) if film.label == label and n != position]
     return int(rng.choice(places)) if places else None

@@ -19,7 +19,7 @@ from tfx.utils import path_utils
 
 from components import names
 from components.counterfactuals import changes, figures, findings, pictures
-from components.counterfactuals.blending import Film, Pixels, widened
+from components.counterfactuals.blending import LungFilm, Pixels, widened
 from components.counterfactuals.changes import Changed
 from components.counterfactuals.figures import Answers
 from components.counterfactuals.findings import Findings
@@ -109,7 +109,7 @@ def judge(
     )
 
 
-def _films(split: Split, positions: Sequence[int]) -> tuple[list[str], list[Film]]:
+def _films(split: Split, positions: Sequence[int]) -> tuple[list[str], list[LungFilm]]:
     """Names and films of those positions on which two lungs are found.
 
     The lungs are looked for here, not asked of the candidate: a model that called the whole film
@@ -125,11 +125,11 @@ def _films(split: Split, positions: Sequence[int]) -> tuple[list[str], list[Film
             if lungs_found(lungs)[0]:
                 titles.append(given[names.FILENAME][0])
                 label = int(given[names.LABEL][0])
-                films.append(Film(pixels, widened(lungs[0].numpy()), label))
+                films.append(LungFilm(pixels, widened(lungs[0].numpy()), label))
     return titles, films
 
 
-def _examined(model: Any, films: Sequence[Film]) -> tuple[Answers, NDArray[np.float32]]:
+def _examined(model: Any, films: Sequence[LungFilm]) -> tuple[Answers, NDArray[np.float32]]:
     """Answers to the films as they are, and their heat maps, float32[N,224,224]."""
     parts, maps = [], []
     for start in range(0, len(films), SLICE):
@@ -141,7 +141,7 @@ def _examined(model: Any, films: Sequence[Film]) -> tuple[Answers, NDArray[np.fl
 
 
 def _asked(
-    model: Any, films: Sequence[Film], before: Answers, seed: int
+    model: Any, films: Sequence[LungFilm], before: Answers, seed: int
 ) -> tuple[list[Changed], Answers, list[tuple[Changed, float, float]]]:
     """All changes without their pixels, the answers, and the first ones that gave it away.
 
@@ -189,7 +189,7 @@ def _joined(parts: Sequence[Answers]) -> Answers:
     )
 
 
-def _share_inside(heat: NDArray[np.float32], films: Sequence[Film]) -> NDArray[np.float64]:
+def _share_inside(heat: NDArray[np.float32], films: Sequence[LungFilm]) -> NDArray[np.float64]:
     """Of each map's heat, what lies in the lungs; nan for a map without heat."""
     total = heat.sum(axis=(1, 2), dtype=np.float64)
     inside = np.array([(map_ * film.inside).sum() for map_, film in zip(heat, films, strict=True)])

@@ -41,7 +41,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Row:
+class ChangeRow:
     """One change: decisions that it changed, and how far it pulls.
 
     films: that were asked. changed: share of decisions other than without the change, with its
@@ -82,8 +82,15 @@ def gave_away(asked: Sequence[Changed], before: Answers, after: Answers) -> NDAr
 
 def rows(
     asked: Sequence[Changed], before: Answers, after: Answers, labels: NDArray[np.int64]
-) -> list[Row]:
-    """A row for each change, in the order in which they come."""
+) -> list[ChangeRow]:
+    """A row for each change, in the order in which they come.
+
+    Args:
+        asked: the changed films.
+        before: to the films as they are.
+        after: to the changed films.
+        labels: int64[N] of the films as they are, 0 or 1, both present.
+    """
     distance = apart(before, labels)
     found = []
     for kind, change in dict.fromkeys((changed.kind, changed.change) for changed in asked):
@@ -94,7 +101,7 @@ def rows(
         own = labels[films]
         ways = toward * (after.logits[mine] - before.logits[films]) / distance
         found.append(
-            Row(
+            ChangeRow(
                 kind=kind,
                 change=change,
                 films=len(set(films.tolist())),
@@ -109,7 +116,15 @@ def rows(
 
 
 def apart(before: Answers, labels: NDArray[np.int64]) -> float:
-    """The way from the healthy films' mean logit to the sick ones'; nan where it leads back."""
+    """The way from the healthy films' mean logit to the sick ones'.
+
+    Args:
+        before: to the films as they are.
+        labels: int64[N], the films', 0 or 1, both present.
+
+    Returns:
+        The way in logits, above 0; nan where it leads back.
+    """
     way = float(before.logits[labels == 1].mean() - before.logits[labels == 0].mean())
     return way if way > 0 else math.nan
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from components.counterfactuals.figures import Row
-from components.counterfactuals.pictures import Picture
+from components.counterfactuals.figures import ChangeRow
+from components.counterfactuals.pictures import PicturePair
 from components.evaluator.results import Bound, Figure
 from components.files import replacing
 
@@ -28,8 +28,8 @@ class Findings:
     without_lungs: int
     figures: tuple[Figure, ...] = ()
     bounds: tuple[Bound, ...] = ()
-    rows: tuple[Row, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    rows: tuple[ChangeRow, ...] = ()
+    pictures: tuple[PicturePair, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -38,7 +38,12 @@ class Findings:
 
 
 def write(found: Findings, folder: Path) -> None:
-    """Writes `counterfactuals.json` beside the pictures."""
+    """Writes `counterfactuals.json` beside the pictures.
+
+    Args:
+        found: what is written; its pictures lie in the folder.
+        folder: exists.
+    """
     with replacing(folder / _FILE) as file:
         file.write(json.dumps(asdict(found), indent=1).encode())
 

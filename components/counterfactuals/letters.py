@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
-from components.counterfactuals.blending import Film, Pixels, Plane, filled
+from components.counterfactuals.blending import LungFilm, Pixels, Plane, filled
 
 # Shares of a film's shorter side.
 _HEIGHTS: Final = (0.05, 0.18)  # of what is drawn
@@ -66,7 +66,7 @@ def drawn(rng: np.random.Generator, side: int) -> Letter:
     return Letter(pixels, opacity, corner if rng.random() < 0.5 else None)
 
 
-def found(film: Film) -> tuple[Letter, Plane] | None:
+def found(film: LungFilm) -> tuple[Letter, Plane] | None:
     """The largest letter in a film's upper corners, and where it lies, float32[H,W].
 
     A letter is what is much brighter than its surroundings, outside the lungs, of a letter's size.
@@ -93,10 +93,16 @@ def found(film: Film) -> tuple[Letter, Plane] | None:
     return best
 
 
-def laid(film: Film, letter: Letter, rng: np.random.Generator) -> Pixels | None:
+def laid(film: LungFilm, letter: Letter, rng: np.random.Generator) -> Pixels | None:
     """The film with a letter where it belongs, or else somewhere, outside of its lungs.
 
-    Smaller where there is little room; None where there is none.
+    Args:
+        film: is left as it is.
+        letter: made smaller where there is little room.
+        rng: of the place.
+
+    Returns:
+        uint8[H,W]; None where there is no room.
     """
     height, width = film.pixels.shape
     taken = film.mask > 0
@@ -120,7 +126,12 @@ def laid(film: Film, letter: Letter, rng: np.random.Generator) -> Pixels | None:
 
 
 def resized(letter: Letter, factor: float) -> Letter:
-    """The letter so many times as large."""
+    """The letter so many times as large.
+
+    Args:
+        letter: of any size.
+        factor: above 0; no side gets below 2 pixels.
+    """
     tall, wide = (max(2, round(side * factor)) for side in letter.opacity.shape)
     pixels, opacity = (
         np.asarray(Image.fromarray(part).resize((wide, tall), Image.Resampling.BILINEAR))
@@ -129,7 +140,15 @@ def resized(letter: Letter, factor: float) -> Letter:
     return Letter(pixels, opacity, letter.at)
 
 
-def taken_away(film: Film, place: Plane) -> Pixels:
-    """The film with a letter, as `found` tells where, made of what lies around it."""
+def taken_away(film: LungFilm, place: Plane) -> Pixels:
+    """The film with its letter filled by what lies around it.
+
+    Args:
+        film: is left as it is.
+        place: where the letter lies, float32[H,W] in [0,1], of `found`.
+
+    Returns:
+        uint8[H,W].
+    """
     wider = ndimage.maximum_filter(place, max(3, min(place.shape) // 60))
     return filled(film.pixels, np.clip(2 * wider, 0, 1) * (film.mask == 0))

@@ -26,7 +26,16 @@ _QUALITIES: Final = (50, 95)  # the sick films' JPEG, and the healthy ones'
 
 
 def swap(pixels: Pixels, label: int, looks: Sequence[str] = LOOKS) -> Pixels:
-    """The film, uint8[H,W], with the other class's look, or with some of its parts."""
+    """The film with the other class's look, or with some of its parts.
+
+    Args:
+        pixels: uint8[H,W].
+        label: the film's class, 0 or 1.
+        looks: those of LOOKS that are swapped.
+
+    Returns:
+        uint8[H,W].
+    """
     film = Image.fromarray(pixels)
     for look, changes in _SWAPPED.items():
         if look in looks:
@@ -80,13 +89,23 @@ def _centred(width: int, height: int, inner_width: float, inner_height: float) -
 
 
 def resampled(film: Image.Image, share: float) -> Image.Image:
-    """Through so many of its pixels, and back."""
+    """A film shrunk and stretched to its size again.
+
+    Args:
+        film: of any size.
+        share: of either side's pixels that is left, in (0,1].
+    """
     small = (max(1, round(film.width * share)), max(1, round(film.height * share)))
     return film.resize(small, Image.Resampling.BOX).resize(film.size, Image.Resampling.BICUBIC)
 
 
 def compressed(film: Image.Image, quality: int) -> Image.Image:
-    """Through a JPEG of this quality, and back."""
+    """A film saved as JPEG and read again.
+
+    Args:
+        film: grey.
+        quality: JPEG's, 1 to 95.
+    """
     file = io.BytesIO()
     film.save(file, "JPEG", quality=quality)
     return Image.open(file)

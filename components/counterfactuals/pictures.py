@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from components import names
-from components.counterfactuals.blending import Film, Pixels
+from components.counterfactuals.blending import LungFilm, Pixels
 from components.counterfactuals.changes import Changed
 from components.pictures import png
 
@@ -21,7 +21,7 @@ _PIXELS: Final = 320  # the longer side of a picture
 
 
 @dataclass(frozen=True)
-class Picture:
+class PicturePair:
     """Two JPEG files beside each other, and what is said below each.
 
     kind: of the change, or HEAT. change: in words. film: its name, of the class `label`.
@@ -36,18 +36,18 @@ class Picture:
     right: str
     right_says: str
 
-    def below(self, folder: Path) -> "Picture":
+    def below(self, folder: Path) -> "PicturePair":
         """With the files' paths as seen from outside the folder that holds them."""
         return replace(self, left=str(folder / self.left), right=str(folder / self.right))
 
 
 def pairs(
     model: Any,
-    films: Sequence[Film],
+    films: Sequence[LungFilm],
     titles: Sequence[str],
     telling: Sequence[tuple[Changed, float, float]],
     folder: Path,
-) -> list[Picture]:
+) -> list[PicturePair]:
     """Film and changed film, each under its heat map.
 
     Args:
@@ -64,7 +64,7 @@ def pairs(
         for overlay, file in zip(overlays, files, strict=True):
             _save(overlay, folder / file)
         shown.append(
-            Picture(
+            PicturePair(
                 kind=changed.kind,
                 change=changed.change,
                 film=titles[changed.film],
@@ -80,12 +80,12 @@ def pairs(
 
 def heated(
     model: Any,
-    films: Sequence[Film],
+    films: Sequence[LungFilm],
     titles: Sequence[str],
     positions: Sequence[int],
     inside: NDArray[np.float64],
     folder: Path,
-) -> list[Picture]:
+) -> list[PicturePair]:
     """Films whose heat lies beside the lungs: the film, and its heat map over it.
 
     Args:
@@ -103,7 +103,7 @@ def heated(
         _save(Image.fromarray(film.pixels), folder / files[0])
         _save(_overlaid(model, [film.pixels])[0], folder / files[1])
         shown.append(
-            Picture(
+            PicturePair(
                 kind=HEAT,
                 change="heat beside the lungs",
                 film=titles[position],

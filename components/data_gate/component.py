@@ -42,7 +42,7 @@ class SplitSummary:
 
 
 @dataclass(frozen=True)
-class Limits:
+class DataLimits:
     """What stops a run.
 
     Attributes:
@@ -87,7 +87,7 @@ def DataGate(  # noqa: N802 - the step's name
         anomalies: what ExampleValidator found in them.
         test_shift: what DistributionValidator found between the splits test and train.
         data_summary: for reports; written only where the data may be used.
-        limits: what the data must keep to, the fields of Limits as JSON.
+        limits: what the data must keep to, the fields of DataLimits as JSON.
         code_version: fingerprint of the sources; part of the cache key.
         data_shift: the same between these data and the last run's; None: not compared.
 
@@ -100,7 +100,7 @@ def DataGate(  # noqa: N802 - the step's name
     if data_shift:
         shifts.append(shift.read(data_shift, before=True))
     summary = {
-        "warnings": check(splits, found, shifts, Limits(**json.loads(limits))),
+        "warnings": check(splits, found, shifts, DataLimits(**json.loads(limits))),
         "splits": {name: asdict(split) for name, split in splits.items()},
     }
     io_utils.write_string_file(f"{data_summary.uri}/{SUMMARY_FILE}", json.dumps(summary, indent=1))
@@ -110,7 +110,7 @@ def check(
     splits: Mapping[str, SplitSummary],
     anomalies: Mapping[str, anomalies_pb2.Anomalies],
     shifts: Sequence[shift.ShiftFindings] = (),
-    limits: Limits = Limits(),
+    limits: DataLimits = DataLimits(),
 ) -> list[str]:
     """Decides whether the data may be used.
 

@@ -57,7 +57,9 @@ class ShiftFindings:
 def read(artifact: Artifact, before: bool) -> ShiftFindings:
     """Reads a DistributionValidator's anomalies.
 
-    before: its baseline were the data of the run before, and not another split of these.
+    Args:
+        artifact: what it wrote, a folder for each pair of splits.
+        before: whether its baseline were the data of the run before, not another split of these.
     """
     shifts: list[Shift] = []
     losses = []
@@ -81,7 +83,13 @@ def _shifts(found: anomalies_pb2.Anomalies, between: str) -> Iterator[Shift]:
 def problems(
     all_findings: Iterable[ShiftFindings], stop_label: float, stop_loss: float
 ) -> list[str]:
-    """What makes training pointless, each with its remedy."""
+    """What makes training pointless, each with its remedy.
+
+    Args:
+        all_findings: of every DistributionValidator.
+        stop_label: the largest divergence of the labels, in bits, 0 to 1.
+        stop_loss: the largest share of the last run's films that may be missing, in [0,1].
+    """
     texts = []
     for findings in all_findings:
         texts += [

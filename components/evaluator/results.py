@@ -72,7 +72,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ConfusionCounts:
     """Decisions at the model's own threshold, in X-rays."""
 
     true_positives: int
@@ -108,7 +108,7 @@ class Slice:
 
     key: str
     value: str
-    counts: Counts
+    counts: ConfusionCounts
     recall: Figure
     precision: Figure
     specificity: Figure
@@ -140,7 +140,7 @@ class Point:
     """The decisions at one threshold: pneumonia is what lies above it."""
 
     threshold: float
-    counts: Counts
+    counts: ConfusionCounts
 
     @property
     def sensitivity(self) -> float:
@@ -333,7 +333,7 @@ def _bounds(
 
 def _slice(key: tuple[tuple[str, Any], ...], metrics: Mapping[str, Any]) -> Slice:
     decisions, probabilities = _values(metrics, names.LABEL), _values(metrics, "")
-    counts = Counts(**{name: round(decisions[name]) for name in config.CONFUSION})
+    counts = ConfusionCounts(**{name: round(decisions[name]) for name in config.CONFUSION})
     predicted = counts.true_positives + counts.false_positives
     both = counts.positives and counts.negatives  # TFMA gives a one-class slice an AUC of 0
     auc = probabilities[config.AUC] if both else math.nan
@@ -366,13 +366,15 @@ def _values(metrics: Mapping[str, Any], output: str) -> dict[str, float]:
     return {name: float(value["doubleValue"]) for name, value in metrics[output][""].items()}
 
 
-def _points(matrices: Sequence[Mapping[str, float]], all_films: Counts) -> tuple[Point, ...]:
+def _points(
+    matrices: Sequence[Mapping[str, float]], all_films: ConfusionCounts
+) -> tuple[Point, ...]:
     """Reads the points; TFMA leaves zeros out of its JSON."""
     points = []
     for matrix in matrices:
         hits = round(matrix.get("truePositives", 0))
         alarms = round(matrix.get("falsePositives", 0))
-        counts = Counts(
+        counts = ConfusionCounts(
             true_positives=hits,
             false_negatives=all_films.positives - hits,
             false_positives=alarms,

@@ -49,7 +49,16 @@ def frontal(images: tf.Tensor, masks: tf.Tensor, weights: Weights | None = None)
 
 
 def logits(images: tf.Tensor, masks: tf.Tensor, weights: Weights) -> tf.Tensor:
-    """The network itself: log-odds float32[N]; arguments as of `frontal`."""
+    """The network itself, without the rule on lungs.
+
+    Args:
+        images: as of `frontal`.
+        masks: as of `frontal`.
+        weights: by the names of `shapes`.
+
+    Returns:
+        Log-odds, float32[N].
+    """
     films = standardised(images)
     fields = tf.image.resize(masks[..., None], films.shape[1:3])
     values = tf.nn.space_to_depth(tf.concat([films, fields - 0.5], axis=-1), _BLOCK)

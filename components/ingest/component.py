@@ -23,7 +23,7 @@ from tfx.types.artifact import Artifact
 from components import names
 from components.ingest import groups, ledger, listing, passes, report, splitting, work_lists
 from components.ingest.entry import Entry, IngestError
-from components.ingest.inspection import Inspector, Record
+from components.ingest.inspection import IngestRecord, Inspector
 from components.ingest.ledger import Fate
 from components.ingest.settings import DataConfig
 from components.ingest.work_lists import WorkList
@@ -80,16 +80,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         for note in ingested.notes:
             logging.warning("Ingest: %s", note)
 
-    def _inspect(self, inspector: Inspector, entries: Iterable[Entry], work: str) -> list[Record]:
+    def _inspect(
+        self, inspector: Inspector, entries: Iterable[Entry], work: str
+    ) -> list[IngestRecord]:
         lists = work_lists.write(f"{work}/entries", entries)
         passes.run(self._make_beam_pipeline(), lists, passes.InspectList(inspector))
-        results = (work_lists.read(passes.inspected(one.path), Record) for one in lists)
+        results = (work_lists.read(passes.inspected(one.path), IngestRecord) for one in lists)
         return list(chain.from_iterable(results))
 
     def _store(
         self,
         inspector: Inspector,
-        records: Sequence[Record],
+        records: Sequence[IngestRecord],
         fates: Sequence[Fate],
         work: str,
         examples: Artifact,
@@ -138,7 +140,7 @@ class XrayExampleGen(base_beam_component.BaseBeamComponent):
     """Reads JPEG, PNG and DICOM files into tf.Examples with the splits train, val and test.
 
     Outputs: `examples`, gzipped TFRecords with the features of components/names.py, and
-    `ingest_report`, see `report.Report`.
+    `ingest_report`, see `report.Ledger`.
 
     Args:
         input_base: what `listing.entries` takes; all of Beam's workers must see it.

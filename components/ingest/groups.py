@@ -44,8 +44,12 @@ def value(text: str, limits: Sequence[int]) -> str:
 def columns(table: Table, wanted: Mapping[Group, GroupConfig]) -> list[str]:
     """The table's columns that groups are read from, in lower case.
 
+    Args:
+        table: the manifest or published table.
+        wanted: where each group stands (data.groups).
+
     Raises:
-        IngestError: it lacks one.
+        IngestError: the table lacks a column.
     """
     found = sorted({where.column.strip().lower() for where in wanted.values() if where.column})
     if missing := [column for column in found if column not in table.columns]:

@@ -17,7 +17,7 @@ _SMALL, _LARGE = 800, 1200  # about a third each of the public training set
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Record:
+class IngestRecord:
     """One file's facts; no pixels, no bytes, and nothing of a DICOM's patient but hashes.
 
     path: where it is read again. name: as it is written (Inspector.name). group: stands for the
@@ -60,7 +60,7 @@ class Inspector:
         """Raises IngestError where the configured pattern is unusable, before Beam starts."""
         patients.compile_pattern(self.config.patient_pattern)
 
-    def __call__(self, entry: Entry) -> Record:
+    def __call__(self, entry: Entry) -> IngestRecord:
         """Reads, checks and hashes one file; whatever is wrong with it stands in the record."""
         if entry.problem:
             return self._rejected(entry, images.Reason.UNREADABLE, entry.problem)
@@ -74,14 +74,14 @@ class Inspector:
             return self._rejected(entry, error.reason, str(error), error.identity)
         return self._sound(entry, xray)
 
-    def _sound(self, entry: Entry, xray: images.XRay) -> Record:
+    def _sound(self, entry: Entry, xray: images.XRay) -> IngestRecord:
         patient, patient_from = self._patient(entry, xray)
         is_private = (
             not self.config.file_names
             or patient_from in ("manifest", "dicom")
             or xray.source_format == "dicom"
         )
-        return Record(
+        return IngestRecord(
             path=entry.path,
             name=self._name(entry, xray.identity),
             label=entry.label,
@@ -122,9 +122,9 @@ class Inspector:
 
     def _rejected(
         self, entry: Entry, reason: str, detail: str, identity: tuple[str, ...] = ()
-    ) -> Record:
+    ) -> IngestRecord:
         name = self._name(entry, identity)
-        return Record(
+        return IngestRecord(
             entry.path, name, entry.label, entry.official_test, reason=str(reason), detail=detail
         )
 
@@ -147,7 +147,15 @@ class Inspector:
 
 
 def size_class(width: int, height: int) -> str:
-    """small, medium or large: a shorter side under 800, under 1200, or of 1200 pixels and more."""
+    """Names a film's size: a shorter side under 800, under 1200, or of 1200 pixels and more.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+
+    Returns:
+        `small`, `medium` or `large`.
+    """
     shorter = min(width, height)
     if shorter < _SMALL:
         return "small"

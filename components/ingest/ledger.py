@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from components import names
 from components.ingest import splitting
-from components.ingest.inspection import Record
+from components.ingest.inspection import IngestRecord
 from components.ingest.settings import DataConfig
 
 
@@ -32,7 +32,7 @@ class Fate:
     duplicate_of: int | None = None
 
 
-def decide(records: Sequence[Record], config: DataConfig) -> list[Fate]:
+def decide(records: Sequence[IngestRecord], config: DataConfig) -> list[Fate]:
     """Each record's fate, in the records' order; it does not depend on that order.
 
     First match counts: unreadable (the record says so); without label; the same bytes under two
@@ -40,6 +40,10 @@ def decide(records: Sequence[Record], config: DataConfig) -> list[Fate]:
     else the first by path; an official test split is written whole); a patient of the official test
     split. What is left is divided by patient: into train and val where there is an official test
     split, else into train, val and test. Patients who share a film are one.
+
+    Args:
+        records: of all files that were looked at.
+        config: tells the shares of val and test.
     """
     fates: list[Fate | None] = [_own_fault(record) for record in records]
     by_bytes: dict[str, list[int]] = defaultdict(list)
@@ -82,7 +86,7 @@ def _joined(shared: Iterable[Sequence[str]]) -> dict[str, str]:
     return {group: first(group) for group in parents}
 
 
-def _own_fault(record: Record) -> Fate | None:
+def _own_fault(record: IngestRecord) -> Fate | None:
     if record.reason:
         return Fate(reason=record.reason, detail=record.detail)
     if record.label is None:
@@ -90,7 +94,7 @@ def _own_fault(record: Record) -> Fate | None:
     return None
 
 
-def _among_copies(copies: Sequence[int], records: Sequence[Record]) -> Mapping[int, Fate]:
+def _among_copies(copies: Sequence[int], records: Sequence[IngestRecord]) -> Mapping[int, Fate]:
     """The fates that the same bytes elsewhere decide; none for what goes to the pool."""
     tests = [index for index in copies if records[index].official_test]
     others = [index for index in copies if not records[index].official_test]

@@ -81,7 +81,16 @@ def entries(base: Path, config: DataConfig | None = None) -> Iterator[Entry]:
 
 
 def films(base: Path, config: DataConfig, left_out: Counter[str]) -> Iterator[Entry]:
-    """As `entries`, without those that are left out: `left_out` counts them by the reason."""
+    """As `entries`, without those that are left out.
+
+    Args:
+        base: as of `entries`.
+        config: as of `entries`.
+        left_out: counts the left out ones by the reason, while the films are read.
+
+    Raises:
+        IngestError: as `entries` does.
+    """
     for entry in entries(base, config):
         if entry.left_out:
             left_out[entry.left_out] += 1
@@ -129,6 +138,10 @@ def folder_of(base: Path) -> Path:
 
 def fingerprint(base: Path, config: DataConfig | None = None) -> str:
     """Digests the entries and every file's size and time of change; opens no image.
+
+    Args:
+        base: as of `entries`.
+        config: as of `entries`.
 
     Returns:
         SHA-256, in hexadecimal.

@@ -18,7 +18,7 @@ from client import images
 from components import names
 from components.ingest import work_lists
 from components.ingest.entry import Entry
-from components.ingest.inspection import Inspector, Record, size_class
+from components.ingest.inspection import IngestRecord, Inspector, size_class
 from components.ingest.settings import DataConfig
 from components.ingest.work_lists import WorkList
 
@@ -56,7 +56,7 @@ class InspectList(beam.DoFn):
 
 
 class StoreList(beam.DoFn):
-    """Writes each work list of `Record` as one TFRecord file.
+    """Writes each work list of `IngestRecord` as one TFRecord file.
 
     Args:
         folder: the records' paths start from it.
@@ -75,7 +75,7 @@ class StoreList(beam.DoFn):
         written = 0
         part = work_lists.unfinished(work.path)
         with tf.io.TFRecordWriter(part, options) as writer:
-            for record in work_lists.read(work.path, Record):
+            for record in work_lists.read(work.path, IngestRecord):
                 content = self._unchanged_content(record)
                 if content is None:
                     changed.append(record.name)
@@ -87,7 +87,7 @@ class StoreList(beam.DoFn):
         logging.info("Ingest: %s of %s files written", work.end, work.total)
         yield written
 
-    def _unchanged_content(self, record: Record) -> bytes | None:
+    def _unchanged_content(self, record: IngestRecord) -> bytes | None:
         """Reads what was inspected, as it is stored; None where the file is another one by now."""
         caps = {"max_bytes": self._config.max_bytes, "max_pixels": self._config.max_pixels}
         try:
@@ -112,7 +112,7 @@ def run(pipeline: beam.Pipeline, elements: Iterable[object], step: beam.DoFn) ->
         _ = pipeline | beam.Create(list(elements)) | beam.Reshuffle() | beam.ParDo(step)
 
 
-def serialize(record: Record, content: bytes) -> bytes:
+def serialize(record: IngestRecord, content: bytes) -> bytes:
     """Makes the raw tf.Example of one film, with the features of components/names.py.
 
     Args:

@@ -19,7 +19,7 @@ _NOT_HERE = "listed in the table, but not below its folder"
 _UNCERTAIN = "labelled as uncertain"
 _LATERAL = "lateral films"
 
-Row = dict[str, str]
+TableRow = dict[str, str]
 Judged = tuple[int | None, str]  # label, and why it is left out
 
 
@@ -35,9 +35,9 @@ class Shape:
     """
 
     columns: frozenset[str]
-    end: Callable[[Row], str]
-    patient: Callable[[Row], str]
-    judged: Callable[[Row], Judged]
+    end: Callable[[TableRow], str]
+    patient: Callable[[TableRow], str]
+    judged: Callable[[TableRow], Judged]
 
 
 def shape(table: Table) -> Shape | None:
@@ -48,8 +48,13 @@ def shape(table: Table) -> Shape | None:
 def entries(table: Table, published: Shape, config: DataConfig) -> Iterator[Entry]:
     """Streams the films that a published table lists, each once, though it have several rows.
 
-    Raises IngestError where none of them lies below the table's folder, or a group's column is
-    missing.
+    Args:
+        table: lies beside the images, or above them.
+        published: the set that the table belongs to, of `shape`.
+        config: tells where groups stand.
+
+    Raises:
+        IngestError: no film lies below the table's folder, or a group's column is missing.
     """
     of_groups = groups.columns(table, config.groups)
     films = {
@@ -94,16 +99,16 @@ def _depth(end: str) -> int:
     return end.count("/") + 1
 
 
-def _rsna(row: Row) -> Judged:
+def _rsna(row: TableRow) -> Judged:
     return Words().label(row["target"]), ""
 
 
-def _nih(row: Row) -> Judged:
+def _nih(row: TableRow) -> Judged:
     label = Words(("pneumonia",), ("no finding",)).label(row["finding labels"])
     return label, OTHER_FINDING if label is None else ""
 
 
-def _chexpert(row: Row) -> Judged:
+def _chexpert(row: TableRow) -> Judged:
     if row["frontal/lateral"].lower() == "lateral":
         return None, _LATERAL
     if row["pneumonia"].startswith("-1"):
@@ -113,7 +118,7 @@ def _chexpert(row: Row) -> Judged:
     return (0, "") if Words().label(row["no finding"]) == 1 else (None, OTHER_FINDING)
 
 
-def _patient_folder(row: Row) -> str:
+def _patient_folder(row: TableRow) -> str:
     found = re.search(r"patient\d+", row["path"])
     return found[0] if found else row["path"]
 

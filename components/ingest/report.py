@@ -11,7 +11,7 @@ from pathlib import Path
 from components import names
 from components.ingest import near_duplicates
 from components.ingest.entry import IngestError
-from components.ingest.inspection import Record
+from components.ingest.inspection import IngestRecord
 from components.ingest.ledger import Fate
 
 REPORT = "report.json"
@@ -25,7 +25,7 @@ _FEW = 20  # films that are too few to find their patients odd
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Ledger:
     """Counts of files, always seen = written + duplicates + rejected.
 
     left_out: files that nothing is wrong with; not among the seen. splits: films, patients and
@@ -52,11 +52,11 @@ class Report:
 
 
 def build(
-    records: Sequence[Record],
+    records: Sequence[IngestRecord],
     fates: Sequence[Fate],
     left_out: Mapping[str, int],
     patient_pattern: str | None = None,
-) -> Report:
+) -> Ledger:
     """Counts what `ledger.decide` decided.
 
     Args:
@@ -69,7 +69,7 @@ def build(
     written = [(record, fate) for record, fate in both if fate.split]
     close = list(_near_duplicates(written))
     patients_from = dict(Counter(record.patient_from for record, _ in written))
-    report = Report(
+    report = Ledger(
         seen=len(both),
         written=len(written),
         duplicates=sum(not fate.split and fate.duplicate_of is not None for fate in fates),
@@ -90,7 +90,7 @@ def build(
     return dataclasses.replace(report, notes=notes)
 
 
-def _split_counts(split: str, written: Sequence[tuple[Record, Fate]]) -> dict[str, int]:
+def _split_counts(split: str, written: Sequence[tuple[IngestRecord, Fate]]) -> dict[str, int]:
     films = [record for record, fate in written if fate.split == split]
     by_class = Counter(record.label for record in films)
     return {
@@ -100,15 +100,20 @@ def _split_counts(split: str, written: Sequence[tuple[Record, Fate]]) -> dict[st
     }
 
 
-def _near_duplicates(written: Sequence[tuple[Record, Fate]]) -> Iterator[list[str]]:
+def _near_duplicates(written: Sequence[tuple[IngestRecord, Fate]]) -> Iterator[list[str]]:
     hashes = [record.difference_hash for record, _ in written]
     splits = [fate.split for _, fate in written]
     for first, second in near_duplicates.pairs(hashes, splits):
         yield [f"{splits[at]}: {printable(written[at][0].name)}" for at in (first, second)]
 
 
-def patient_notes(films: Sequence[Record], pattern: str | None) -> Iterator[str]:
-    """What is odd about whom the films are said to be of."""
+def patient_notes(films: Sequence[IngestRecord], pattern: str | None) -> Iterator[str]:
+    """What is odd about whom the films are said to be of.
+
+    Args:
+        films: those that are written.
+        pattern: data.patient_pattern; None: there is none.
+    """
     alone = [film for film in films if film.patient_from == "file"]
     if alone and pattern and not any(film.patient_from == "name" for film in films):
         yield (
@@ -128,7 +133,7 @@ def patient_notes(films: Sequence[Record], pattern: str | None) -> Iterator[str]
         )
 
 
-def one_patient(films: Sequence[Record]) -> str | None:
+def one_patient(films: Sequence[IngestRecord]) -> str | None:
     """Says that most films are said to be of one patient, where that is so."""
     if len(films) < _FEW:
         return None
@@ -150,14 +155,14 @@ def left_out_notes(left_out: Mapping[str, int]) -> Iterator[str]:
             yield f"{count:,} files are left out: {reason}"
 
 
-def _notes(report: Report) -> Iterator[str]:
+def _notes(report: Ledger) -> Iterator[str]:
     if report.near_duplicate_pairs:
         yield f"{report.near_duplicate_pairs:,} pairs across splits look alike: possible leaks"
     if report.test_duplicates:
         yield f"{report.test_duplicates:,} duplicates stay in the official test split"
 
 
-def film_notes(written: Sequence[tuple[Record, Fate]]) -> Iterator[str]:
+def film_notes(written: Sequence[tuple[IngestRecord, Fate]]) -> Iterator[str]:
     """What is odd about films that are not rejected, the commonest first, each with an example."""
     examples = {note: record.name for record, _ in reversed(written) for note in record.notes}
     counts = Counter(note for record, _ in written for note in record.notes)
@@ -169,9 +174,19 @@ def film_notes(written: Sequence[tuple[Record, Fate]]) -> Iterator[str]:
 
 
 def check(
-    report: Report, records: Sequence[Record], fates: Sequence[Fate], max_rejected: float
+    report: Ledger, records: Sequence[IngestRecord], fates: Sequence[Fate], max_rejected: float
 ) -> None:
-    """Raises IngestError where nothing can be written or too much is rejected."""
+    """Refuses a data set of which nothing can be written or too much is rejected.
+
+    Args:
+        report: the counts.
+        records: of all files that were looked at.
+        fates: the records', in their order.
+        max_rejected: the largest share of files that may be rejected, in [0,1].
+
+    Raises:
+        IngestError: nothing is left, too much is rejected, or most films are of one patient.
+    """
     if report.written and report.rejected <= max_rejected * report.seen:
         written = [record for record, fate in zip(records, fates, strict=True) if fate.split]
         if fault := one_patient(written):
@@ -214,8 +229,17 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def write(folder: str, report: Report, records: Sequence[Record], fates: Sequence[Fate]) -> None:
-    """Writes report.json, rejects.csv (file, reason, detail) and duplicates.csv into a folder."""
+def write(
+    folder: str, report: Ledger, records: Sequence[IngestRecord], fates: Sequence[Fate]
+) -> None:
+    """Writes report.json, rejects.csv (file, reason, detail) and duplicates.csv into a folder.
+
+    Args:
+        folder: a path or URI; made where it is missing.
+        report: the counts.
+        records: of all files that were looked at.
+        fates: the records', in their order.
+    """
     from tfx.dsl.io import fileio  # it takes seconds, and a data check writes no report
 
     fileio.makedirs(folder)
@@ -232,15 +256,20 @@ def write(folder: str, report: Report, records: Sequence[Record], fates: Sequenc
     _write_table(f"{folder}/{DUPLICATES}", ("file", "split", "same_bytes_as"), duplicates)
 
 
-def write_names(folder: str, records: Sequence[Record]) -> None:
-    """Writes names.csv (file, path): which file a stand-in stands for, patients' names and all."""
+def write_names(folder: str, records: Sequence[IngestRecord]) -> None:
+    """Writes names.csv (file, path): which file a stand-in stands for, patients' names and all.
+
+    Args:
+        folder: a path or URI; exists.
+        records: of all files that were looked at.
+    """
     pairs = ((record.name, record.path) for record in records)
     _write_table(f"{folder}/{NAMES}", ("file", "path"), pairs)
 
 
-def read(folder: str | Path) -> Report:
+def read(folder: str | Path) -> Ledger:
     """The report of an `ingest_report` artifact's folder."""
-    return Report(**json.loads((Path(folder) / REPORT).read_text(encoding="utf-8")))
+    return Ledger(**json.loads((Path(folder) / REPORT).read_text(encoding="utf-8")))
 
 
 def _write_table(path: str, header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:

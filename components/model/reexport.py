@@ -60,7 +60,7 @@ def reexport(version: Path, target: Path) -> None:
     usual = Familiarity(
         np.asarray(loaded.usual), np.asarray(loaded.whitening), float(centre), float(spread)
     )
-    servable = signatures.Servable(network, point, usual, loaded.transform, image)
+    servable = signatures.ServedModel(network, point, usual, loaded.transform, image)
     # A recalibrated version's own; the summary rounds nothing, but the variables are what serves.
     for name in ("slope", "intercept", "threshold", "heat_scale"):
         getattr(servable, name).assign(getattr(loaded, name))

@@ -32,7 +32,7 @@ _MAPS = {
 Tensors = dict[str, tf.Tensor]
 
 
-class Servable(tf.Module):
+class ServedModel(tf.Module):
     """The model as it is served.
 
     The operating point is kept in variables, so that a loaded model can be calibrated anew and
@@ -184,8 +184,13 @@ class Servable(tf.Module):
         }
 
 
-def export(servable: Servable, folder: str) -> None:
-    """Writes the SavedModel: each weight once, no optimizer state."""
+def export(servable: ServedModel, folder: str) -> None:
+    """Writes the SavedModel: each weight once, no optimizer state.
+
+    Args:
+        servable: the model with its three signatures.
+        folder: a path or URI where the SavedModel is written.
+    """
     tf.saved_model.save(
         servable,
         folder,

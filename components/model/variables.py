@@ -10,21 +10,26 @@ import tensorflow as tf
 
 from components.pusher.versions import MANIFEST, RECORD
 
-Tensors = dict[str, np.ndarray | bytes]
+Variables = dict[str, np.ndarray | bytes]
 
 _FOLDER: Final = "variables"
 # What is no longer true of a SavedModel whose variables are written anew.
 FILES: Final = (_FOLDER, "fingerprint.pb")
 
 
-def read(saved_model: Path) -> Tensors:
+def read(saved_model: Path) -> Variables:
     """Every tensor by its key; the object graph as bytes."""
     reader = tf.train.load_checkpoint(str(saved_model / _FOLDER / _FOLDER))
     return {key: reader.get_tensor(key) for key in sorted(reader.get_variable_to_shape_map())}
 
 
-def write(saved_model: Path, tensors: Tensors) -> None:
-    """Writes the tensors where a SavedModel without variables lies."""
+def write(saved_model: Path, tensors: Variables) -> None:
+    """Writes variables where a SavedModel without any lies.
+
+    Args:
+        saved_model: its folder; has no folder of variables yet.
+        tensors: every tensor by its key, of `read`.
+    """
     (saved_model / _FOLDER).mkdir()
     keys = sorted(tensors)
     tf.raw_ops.SaveV2(
@@ -36,7 +41,13 @@ def write(saved_model: Path, tensors: Tensors) -> None:
 
 
 def rewrite(base: Path, values: Mapping[str, float], target: Path) -> None:
-    """Copies a version without its push's notes, some float32[] variables with other values."""
+    """Copies a version without its push's notes, some variables with other values.
+
+    Args:
+        base: the version's folder.
+        values: of float32[] variables, by name.
+        target: the copy's folder; replaced where it exists.
+    """
     tensors = read(base)
     for name, value in values.items():
         tensors[key(name)] = np.array(value, np.float32)

@@ -133,8 +133,11 @@ def audit(sample: Sample, outcomes: Mapping[str, Outcome], expectation: Expectat
 def needed(expectation: Expectation, most: int = 20_000) -> int:
     """Sick films on which a model of the expected recall keeps the bound 19 times in 20.
 
-    With fewer, a fall below it would say more of chance than of the model. `most` where there is no
-    such number: the bound lies above the recall.
+    With fewer, a fall below it would say more of chance than of the model.
+
+    Args:
+        expectation: recall and bound, in [0,1].
+        most: films; returned where the bound lies above the recall, so that no number is enough.
     """
     low, high = 1, most
     while low < high:

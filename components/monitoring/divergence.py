@@ -19,7 +19,16 @@ _MEASURES: Final = (names.PROBABILITY, names.QUALITY, names.FAMILIARITY)
 
 
 def divergences(reference: Sample, window: Sample) -> dict[str, float]:
-    """By measure; those that no film tells are left out."""
+    """How far each measure's distribution moved.
+
+    Args:
+        reference: films that the model was judged on.
+        window: films that it was asked later.
+
+    Returns:
+        Jensen and Shannon's divergence in bits, 0 to 1, by measure; those that no film tells are
+        left out.
+    """
     before, after = (_statistics(part) for part in (reference, window))
     schema = tfdv.infer_schema(before, infer_feature_shape=False)
     for feature in schema.feature:

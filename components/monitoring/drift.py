@@ -28,7 +28,7 @@ _EDGE: Final = 1e-6
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MeasureComparison:
     """One measure of a window beside the reference's.
 
     Attributes:
@@ -58,14 +58,14 @@ class Window:
 
     name: str
     films: int
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[MeasureComparison, ...]
     p_value: float
     drifted: bool
     share: float
     share_interval: Interval
 
     @property
-    def why(self) -> Comparison:
+    def why(self) -> MeasureComparison:
         """The measure that differs most; of a window that was compared."""
         return min(self.comparisons, key=lambda found: found.p_value)
 
@@ -101,15 +101,20 @@ def judge(reference: Sample, parts: list[tuple[str, Sample]]) -> list[Window]:
     ]
 
 
-def compare(reference: Sample, window: Sample) -> Iterator[Comparison]:
-    """Each measure that both tell; nothing of a window of fewer than FEWEST films."""
+def compare(reference: Sample, window: Sample) -> Iterator[MeasureComparison]:
+    """Each measure that both tell; nothing of a window of fewer than FEWEST films.
+
+    Args:
+        reference: at least FEWEST films.
+        window: of a large one, some films evenly spread.
+    """
     if len(window) < FEWEST:
         return
     if len(window) > _MOST:
         window = window[np.linspace(0, len(window) - 1, _MOST).astype(int)]
     yield _distribution("logit", reference.logit, window.logit)
     called = [[int(part.called.sum()), int((~part.called).sum())] for part in (reference, window)]
-    yield Comparison(
+    yield MeasureComparison(
         "share called sick",
         float(stats.fisher_exact(called).pvalue),
         f"{reference.called.mean():.3f}",
@@ -121,18 +126,18 @@ def compare(reference: Sample, window: Sample) -> Iterator[Comparison]:
             yield _distribution(measure, here, there, special.expit)
     if reference.features.shape[1] and reference.features.shape[1] == window.features.shape[1]:
         p_value = two_sample.p_value(reference.features, window.features)
-        yield Comparison("features", p_value, "", "")
+        yield MeasureComparison("features", p_value, "", "")
 
 
 def _distribution(
     measure: str, reference: Floats, window: Floats, shown: np.ufunc | None = None
-) -> Comparison:
+) -> MeasureComparison:
     """Kolmogorov and Smirnov's test, and the medians."""
     medians = (
         f"{(shown(np.median(part)) if shown else np.median(part)):.3f}"
         for part in (reference, window)
     )
-    return Comparison(measure, float(stats.ks_2samp(reference, window).pvalue), *medians)
+    return MeasureComparison(measure, float(stats.ks_2samp(reference, window).pvalue), *medians)
 
 
 def _logit(values: Floats) -> Floats:

@@ -15,7 +15,7 @@ from components.monitoring.audit import Audit
 from components.monitoring.drift import FEWEST, LEVEL, Window
 from components.monitoring.estimate import Estimate
 from components.monitoring.sample import Sample
-from components.monitoring.shadow import Difference, Shadow
+from components.monitoring.shadow import Shadow, ShadowDifference
 from components.pictures import thumbnail
 from components.reporter.plot import Plot, count_axis, range_axis, unit_axis
 
@@ -25,7 +25,7 @@ _STYLE: Final = Path(__file__).parents[1] / "reporter" / "templates"
 
 
 @dataclass(frozen=True)
-class Report:
+class DriftReport:
     """What a page tells.
 
     Attributes:
@@ -56,8 +56,13 @@ class Report:
         return [window for window in self.windows if window.drifted]
 
 
-def write(report: Report, target: Path) -> None:
-    """Writes the page, whole or not at all."""
+def write(report: DriftReport, target: Path) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+        report: what the page tells.
+        target: the HTML file.
+    """
     page = _template("drift.html").render(
         report=report,
         fewest=FEWEST,
@@ -71,9 +76,21 @@ def write(report: Report, target: Path) -> None:
 
 
 def write_shadow(
-    found: Shadow, differences: Sequence[Difference], served: int, candidate: int, target: Path
+    found: Shadow,
+    differences: Sequence[ShadowDifference],
+    served: int,
+    candidate: int,
+    target: Path,
 ) -> None:
-    """Writes a shadow's page, whole or not at all."""
+    """Writes a shadow's page, whole or not at all.
+
+    Args:
+        found: the figures.
+        differences: films that are shown with both heat maps.
+        served: the served version's number.
+        candidate: the candidate's.
+        target: the HTML file.
+    """
     pictures = [
         {"of": one, "served": _picture(one.overlays[0]), "candidate": _picture(one.overlays[1])}
         for one in differences
@@ -103,7 +120,7 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _shares(report: Report) -> Markup:
+def _shares(report: DriftReport) -> Markup:
     """The share called sick in each window, beside the reference's."""
     axis = count_axis("window", len(report.windows))
     plot = Plot("Share called sick by window", axis, unit_axis("called sick"), 260)

@@ -38,7 +38,13 @@ def of_splits(version: Path, splits: Sequence[Path], kept: Path) -> list[Film]:
 
 
 def write(version: Path, images: Iterable[bytes], target: Path) -> None:
-    """Asks a version about films and keeps what it says as records of a request log."""
+    """Asks a version about films and keeps what it says as records of a request log.
+
+    Args:
+        version: a SavedModel.
+        images: JPEG or PNG.
+        target: a file of the request log's format, written whole or not at all.
+    """
     predict = tf.saved_model.load(str(version)).signatures[names.PREDICT_IMAGE]
     images = list(images)
     with replacing(target) as file, bar("films of the reference", len(images)) as progress:

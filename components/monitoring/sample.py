@@ -93,6 +93,10 @@ def of(films: Iterable[Film]) -> Sample:
 def windows(sample: Sample, by: str | int) -> Iterator[tuple[str, Sample]]:
     """Splits films by the day or the week (UTC) they were asked in, or after every so many.
 
+    Args:
+        sample: the films.
+        by: DAY, WEEK, or a number of films.
+
     Yields:
         The window's name and its films; the last of a count may be smaller.
     """

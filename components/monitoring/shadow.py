@@ -28,7 +28,7 @@ _FOLDER: Final = ".shadow"  # in the serving folder; servers pass over every nam
 
 
 @dataclass(frozen=True)
-class Counts:
+class AgreementCounts:
     """On how many films two models agree and differ, and McNemar's p-value."""
 
     both: int
@@ -38,8 +38,13 @@ class Counts:
     p_value: float
 
     @classmethod
-    def of(cls, served: np.ndarray, candidate: np.ndarray) -> "Counts":
-        """Counts bool[N] of either."""
+    def of(cls, served: np.ndarray, candidate: np.ndarray) -> "AgreementCounts":
+        """Counts on how many films two models agree and differ.
+
+        Args:
+            served: bool[N], the served model's decisions.
+            candidate: bool[N], the candidate's on the same films.
+        """
         first, second = int((served & ~candidate).sum()), int((candidate & ~served).sum())
         return cls(
             both=int((served & candidate).sum()),
@@ -61,9 +66,9 @@ class Shadow:
     """
 
     films: int
-    called: Counts
-    missed: Counts | None
-    false_alarms: Counts | None
+    called: AgreementCounts
+    missed: AgreementCounts | None
+    false_alarms: AgreementCounts | None
 
     @property
     def is_worse(self) -> bool:
@@ -80,12 +85,12 @@ class Shadow:
         return self.films >= FEWEST
 
     @staticmethod
-    def _differing(counts: Counts) -> int:
+    def _differing(counts: AgreementCounts) -> int:
         return counts.only_served + counts.only_candidate
 
 
 @dataclass(frozen=True)
-class Difference:
+class ShadowDifference:
     """A film that only one of the two calls sick, with both heat maps as PNG files."""
 
     sha256: str
@@ -96,7 +101,7 @@ class Difference:
 
 def shadow(
     served: Path, candidate: Path, films: Sequence[bytes], known: Mapping[str, Outcome], shown: int
-) -> tuple[Shadow, list[Difference]]:
+) -> tuple[Shadow, list[ShadowDifference]]:
     """Asks both versions and compares.
 
     Args:
@@ -113,15 +118,17 @@ def shadow(
     sick, healthy = labels == 1, labels == 0
     found = Shadow(
         films=len(films),
-        called=Counts.of(*called),
-        missed=Counts.of(*(~part[sick] for part in called)) if sick.any() else None,
-        false_alarms=Counts.of(*(part[healthy] for part in called)) if healthy.any() else None,
+        called=AgreementCounts.of(*called),
+        missed=AgreementCounts.of(*(~part[sick] for part in called)) if sick.any() else None,
+        false_alarms=AgreementCounts.of(*(part[healthy] for part in called))
+        if healthy.any()
+        else None,
     )
     probabilities = [answer[names.PROBABILITY] for answer in answers]
     apart = np.abs(probabilities[0] - probabilities[1]) * (called[0] != called[1])
     places = [place for place in np.argsort(-apart)[:shown] if called[0][place] != called[1][place]]
     differences = [
-        Difference(
+        ShadowDifference(
             sha256=hashes[place],
             probabilities=(float(probabilities[0][place]), float(probabilities[1][place])),
             label=int(labels[place]) if labels[place] >= 0 else None,
@@ -133,17 +140,33 @@ def shadow(
 
 
 def keep(found: Shadow, serving: Path, served_sha256: str, candidate_sha256: str) -> None:
-    """Keeps the figures in the serving folder, for `pneumonia promote --shadowed`."""
+    """Keeps the figures in the serving folder, for `pneumonia promote --shadowed`.
+
+    Args:
+        found: the figures.
+        serving: the folder.
+        served_sha256: digest of the served model (versions.model_sha256).
+        candidate_sha256: digest of the candidate.
+    """
     with replacing(_file(serving, served_sha256, candidate_sha256)) as file:
         file.write(json.dumps(asdict(found), indent=1).encode())
 
 
 def kept(serving: Path, served_sha256: str, candidate_sha256: str) -> Shadow | None:
-    """What `keep` has kept of these two models; None: they were never compared."""
+    """What `keep` has kept of these two models.
+
+    Args:
+        serving: the serving folder.
+        served_sha256: digest of the served model (versions.model_sha256).
+        candidate_sha256: digest of the candidate.
+
+    Returns:
+        The figures; None: the two were never compared.
+    """
     try:
         values = json.loads(_file(serving, served_sha256, candidate_sha256).read_text("utf-8"))
         counts = {
-            name: values[name] and Counts(**values[name])
+            name: values[name] and AgreementCounts(**values[name])
             for name in ("called", "missed", "false_alarms")
         }
         return Shadow(films=values["films"], **counts)

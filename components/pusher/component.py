@@ -77,7 +77,7 @@ class Executor(tfx_pusher.Executor):
         folder = Path(exec_properties["serving_dir"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
-        of = versions.Record(model=identify(model.uri), baseline=_baseline(blessing))
+        of = versions.PublishedRecord(model=identify(model.uri), baseline=_baseline(blessing))
         there = versions.holders(folder, of.model.sha256)
         version = next((known for known in there if not versions.damage(folder, known)), None)
         pushed.set_int_custom_property("published", int(version is None))
@@ -91,11 +91,22 @@ class Executor(tfx_pusher.Executor):
 class AtomicPusher(base_component.BaseComponent):
     """Publishes a model that is blessed for its figures and for all else that it was tried for.
 
-    `serving_dir` is TensorFlow Serving's `model_base_path`, on a file system that renames whole
-    folders (not a bucket); the newest `keep_versions` versions stay there. The output
-    `pushed_model` carries the custom properties of TFX's own Pusher: `pushed` (0 or 1) and, of a
-    pushed one, `pushed_version` and `pushed_destination`; besides, `published` (0 or 1) tells
-    whether a version was written or was there.
+    The output `pushed_model` carries the custom properties of TFX's own Pusher: `pushed` (0 or 1)
+    and, of a pushed one, `pushed_version` and `pushed_destination`; besides, `published` (0 or 1)
+    tells whether a version was written or was there.
+
+    Args:
+        model: the candidate.
+        model_blessing: Evaluator's.
+        serving_dir: TensorFlow Serving's `model_base_path`, on a file system that renames whole
+            folders (not a bucket).
+        keep_versions: how many of the newest versions stay there, at least 1.
+        infra_blessing: ServingCheck's; None: not asked for.
+        counterfactual_blessing: Counterfactuals'; None: not asked for.
+        second_infra_blessing: TFX's InfraValidator's; None: not asked for.
+
+    Raises:
+        ValueError: `serving_dir` is a bucket, or `keep_versions` is below 1.
     """
 
     SPEC_CLASS = AtomicPusherSpec
@@ -129,12 +140,12 @@ class AtomicPusher(base_component.BaseComponent):
         )
 
 
-def _baseline(blessing: Artifact) -> versions.Model | None:
+def _baseline(blessing: Artifact) -> versions.PublishedModel | None:
     """None, too, where it is out of reach: on Kubeflow a step sees its own inputs and no others."""
     uri = blessing.get_string_custom_property(ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY)
     return identify(uri) if uri and Path(uri).is_dir() else None
 
 
-def identify(uri: str) -> versions.Model:
+def identify(uri: str) -> versions.PublishedModel:
     """The Model artifact at `uri`, by its content."""
-    return versions.Model(uri, versions.digest(Path(path_utils.serving_model_path(uri))))
+    return versions.PublishedModel(uri, versions.digest(Path(path_utils.serving_model_path(uri))))

@@ -22,11 +22,20 @@ class UnknownVersionError(LookupError):
 
 
 def promote(serving_dir: Path, version: int) -> int:
-    """Makes a version the served one; returns the number it is served under from now on.
+    """Makes a version the served one.
 
-    That is the served one's where it is this model already, and whole; a damaged one is mended by
-    a new version. Raises UnknownVersionError, and versions.PublishError where the folder cannot be
-    written or no whole copy of the model is left; what is served then stays.
+    Args:
+        serving_dir: TensorFlow Serving's model_base_path.
+        version: one that is there.
+
+    Returns:
+        The number it is served under from now on. That is the served one's where it is this model
+        already, and whole; a damaged one is mended by a new version.
+
+    Raises:
+        UnknownVersionError: there is no such version.
+        versions.PublishError: the folder cannot be written, or no whole copy of the model is left;
+            what is served then stays.
     """
     there = versions.versions(serving_dir)
     if version not in there:
@@ -43,8 +52,9 @@ def promote(serving_dir: Path, version: int) -> int:
             f"{versions.damage(serving_dir, version)}, and no whole copy of that model is left: "
             "promote another version, or run the pipeline again"
         )
-    of = known or versions.Record(
-        model=versions.Model(uri=str(source), sha256=versions.digest(source)), baseline=None
+    of = known or versions.PublishedRecord(
+        model=versions.PublishedModel(uri=str(source), sha256=versions.digest(source)),
+        baseline=None,
     )
     return versions.publish(serving_dir, source, replace(of, promoted_from=version))
 
@@ -61,7 +71,7 @@ def repair(serving_dir: Path) -> int | None:
 
 
 def _whole(
-    serving_dir: Path, version: int, same: list[int], known: versions.Record | None
+    serving_dir: Path, version: int, same: list[int], known: versions.PublishedRecord | None
 ) -> Iterator[Path]:
     """Where the version's model lies as it was pushed, the version itself first."""
     for number in dict.fromkeys((version, *reversed(same))):

@@ -32,7 +32,7 @@ class PublishError(RuntimeError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Model:
+class PublishedModel:
     """A trained model: the URI of its artifact and the SHA-256 of its SavedModel."""
 
     uri: str
@@ -40,11 +40,11 @@ class Model:
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class PublishedRecord:
     """Where a published version came from."""
 
-    model: Model
-    baseline: Model | None  # what it was compared with before it was first published
+    model: PublishedModel
+    baseline: PublishedModel | None  # what it was compared with before it was first published
     promoted_from: int | None = None  # the version that a promotion published again
 
 
@@ -63,14 +63,22 @@ def newest_trained(folder: Path) -> int | None:
     return max(trained, default=None)
 
 
-def record(folder: Path, version: int) -> Record | None:
-    """The record of a version; None for one that was put there by other means."""
+def record(folder: Path, version: int) -> PublishedRecord | None:
+    """The record of a version.
+
+    Args:
+        folder: the serving folder.
+        version: its number.
+
+    Returns:
+        The record; None for a version that was put there by other means.
+    """
     try:
         values = json.loads((folder / str(version) / RECORD).read_text(encoding="utf-8"))
         baseline = values["baseline"]
-        return Record(
-            model=Model(**values["model"]),
-            baseline=Model(**baseline) if baseline else None,
+        return PublishedRecord(
+            model=PublishedModel(**values["model"]),
+            baseline=PublishedModel(**baseline) if baseline else None,
             promoted_from=values["promoted_from"],
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -78,19 +86,37 @@ def record(folder: Path, version: int) -> Record | None:
 
 
 def model_sha256(folder: Path, version: int) -> str:
-    """The digest of a version's model, as it was published where that is recorded."""
+    """The digest of a version's model, as it was published where that is recorded.
+
+    Args:
+        folder: the serving folder.
+        version: its number.
+
+    Returns:
+        SHA-256, in hexadecimal.
+    """
     known = record(folder, version)
     return known.model.sha256 if known else digest(folder / str(version))
 
 
 def holders(folder: Path, sha256: str) -> list[int]:
-    """The versions that were published of the SavedModel with this digest, ascending."""
+    """The versions that were published of one SavedModel, ascending.
+
+    Args:
+        folder: the serving folder.
+        sha256: the SavedModel's digest, in hexadecimal.
+    """
     known = {version: record(folder, version) for version in versions(folder)}
     return [version for version, of in known.items() if of and of.model.sha256 == sha256]
 
 
 def find(folder: Path, sha256: str) -> int | None:
-    """The first version of the SavedModel with this digest; None where there is none."""
+    """The first version of a SavedModel; None where there is none.
+
+    Args:
+        folder: the serving folder.
+        sha256: the SavedModel's digest, in hexadecimal.
+    """
     return next(iter(holders(folder, sha256)), None)
 
 
@@ -111,10 +137,17 @@ def digest(saved_model: Path) -> str:
 
 
 def damage(folder: Path, version: int) -> str | None:
-    """Reads a whole version and says what of it is not as it was published; None: nothing.
+    """Reads a whole version and says what of it is not as it was published.
 
     Nobody knows how a version that was put there by other means ought to be. One without a
     manifest (they have one since December 2026) is held against its record's digest.
+
+    Args:
+        folder: the serving folder.
+        version: its number.
+
+    Returns:
+        The first fault in one line; None: there is none.
     """
     path = folder / str(version)
     if not (path / "saved_model.pb").is_file():
@@ -136,7 +169,15 @@ def damage(folder: Path, version: int) -> str | None:
 
 
 def copy_file(source: str, target: str) -> None:
-    """Copies a file with its mode and times; its blocks are shared where the file system can."""
+    """Copies a file with its mode and times; its blocks are shared where the file system can.
+
+    Args:
+        source: the file.
+        target: the copy.
+
+    Raises:
+        OSError: the copy cannot be written.
+    """
     try:
         with Path(source).open("rb") as old, Path(target).open("xb") as new:
             fcntl.ioctl(new, _CLONE, old.fileno())
@@ -146,13 +187,21 @@ def copy_file(source: str, target: str) -> None:
 
 
 def publish(
-    folder: Path, source: Path, of: Record, copy: Callable[[str, str], Any] = copy_file
+    folder: Path, source: Path, of: PublishedRecord, copy: Callable[[str, str], Any] = copy_file
 ) -> int:
-    """Copies the SavedModel `source` into `folder` as its newest version; returns the number.
+    """Copies a SavedModel into a serving folder as its newest version.
 
-    The number is the time in whole Unix seconds, or one above the highest there is. `copy` puts
-    one file in place; what it wrote is read again before the version is seen. Raises PublishError
-    when the version cannot be written; the folder's versions are then as they were.
+    Args:
+        folder: the serving folder; made where it is missing.
+        source: the SavedModel.
+        of: where it came from.
+        copy: puts one file in place; what it wrote is read again before the version is seen.
+
+    Returns:
+        The version's number: the time in whole Unix seconds, or one above the highest there is.
+
+    Raises:
+        PublishError: the version cannot be written; the folder's versions are then as they were.
     """
     try:
         with _locked(folder):
@@ -175,9 +224,16 @@ def publish(
 
 
 def prune(folder: Path, keep: int) -> list[int]:
-    """Deletes all versions but the newest `keep` (at least 1); returns the deleted numbers.
+    """Deletes all versions but the newest ones.
 
     The newest one as it was trained stays, too: recalibrations start there.
+
+    Args:
+        folder: the serving folder.
+        keep: how many stay, at least 1.
+
+    Returns:
+        The deleted numbers.
     """
     with _locked(folder):
         _sweep(folder)
@@ -189,7 +245,9 @@ def prune(folder: Path, keep: int) -> list[int]:
         return outdated
 
 
-def _stage(source: Path, staged: Path, of: Record, copy: Callable[[str, str], Any]) -> None:
+def _stage(
+    source: Path, staged: Path, of: PublishedRecord, copy: Callable[[str, str], Any]
+) -> None:
     stated = manifest(source)
     own = {RECORD.name, MANIFEST.name}
     shutil.copytree(

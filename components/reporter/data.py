@@ -22,7 +22,7 @@ _SIZES = (names.WIDTH, names.HEIGHT)
 
 
 @dataclass(frozen=True)
-class Data:
+class DataOverview:
     """What the report shows of the data.
 
     Attributes:
@@ -34,7 +34,7 @@ class Data:
         values: by split and slice key: the most frequent values, with their number of films.
     """
 
-    ledger: ingest.Report
+    ledger: ingest.Ledger
     rejects: list[dict[str, str]]
     duplicates: list[dict[str, str]]
     warnings: list[str]
@@ -42,7 +42,7 @@ class Data:
     values: dict[str, dict[str, list[tuple[str, int]]]]
 
 
-def read(ingest_report: Path, data_summary: Path, statistics: Artifact) -> Data:
+def read(ingest_report: Path, data_summary: Path, statistics: Artifact) -> DataOverview:
     """Reads what earlier steps wrote of the data.
 
     Args:
@@ -57,7 +57,7 @@ def read(ingest_report: Path, data_summary: Path, statistics: Artifact) -> Data:
         split: _features(statistics, split)
         for split in artifact_utils.decode_split_names(statistics.split_names)
     }
-    return Data(
+    return DataOverview(
         ledger=ingest.read(ingest_report),
         rejects=list(_rows(ingest_report / REJECTS)),
         duplicates=list(_rows(ingest_report / DUPLICATES)),

@@ -18,7 +18,7 @@ _SIDE = 320  # pixels; the longer one of a picture
 
 
 @dataclass(frozen=True)
-class Film:
+class JudgedFilm:
     """A test film and what the model says of it.
 
     Attributes:
@@ -53,10 +53,10 @@ class Film:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FilmPicture:
     """A film with two JPEGs as data URIs: the film, and the heat map over it."""
 
-    film: Film
+    film: JudgedFilm
     plain: str
     overlay: str
 
@@ -75,10 +75,10 @@ class Gallery:
     title: str
     text: str
     total: int | None
-    pictures: tuple[Picture, ...]
+    pictures: tuple[FilmPicture, ...]
 
 
-def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
+def ask(model: tf.Module, split: Split, total: int) -> list[JudgedFilm]:
     """Asks a model for its answer to each film of a split.
 
     Args:
@@ -89,13 +89,13 @@ def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
     Returns:
         The films in the split's order.
     """
-    films: list[Film] = []
+    films: list[JudgedFilm] = []
     with bar("asking the model", total) as progress:
         for records in batches(split.records()):
             answer = model.signatures[names.SERVING_DEFAULT](tf.constant(records))
             examples = parsed(records)
             films += [
-                Film(
+                JudgedFilm(
                     position=len(films) + offset,
                     name=examples[names.FILENAME][offset],
                     sha256=examples[names.SHA256][offset],
@@ -111,7 +111,9 @@ def ask(model: tf.Module, split: Split, total: int) -> list[Film]:
     return films
 
 
-def galleries(model: tf.Module, split: Split, films: Sequence[Film], count: int) -> list[Gallery]:
+def galleries(
+    model: tf.Module, split: Split, films: Sequence[JudgedFilm], count: int
+) -> list[Gallery]:
     """Chooses films of each kind and asks for their heat maps.
 
     Args:
@@ -151,8 +153,17 @@ def galleries(model: tf.Module, split: Split, films: Sequence[Film], count: int)
     ]
 
 
-def pictures(model: tf.Module, split: Split, films: Sequence[Film]) -> Iterable[Picture]:
-    """Asks a model for the heat maps of some of a split's films."""
+def pictures(model: tf.Module, split: Split, films: Sequence[JudgedFilm]) -> Iterable[FilmPicture]:
+    """Asks a model for the heat maps of some of a split's films.
+
+    Args:
+        model: a loaded SavedModel.
+        split: holds the films.
+        films: those that are wanted.
+
+    Yields:
+        A picture of each film, in their order.
+    """
     images = split.images([film.position for film in films])
     overlays: list[bytes] = []
     for batch in batches(images):
@@ -160,7 +171,7 @@ def pictures(model: tf.Module, split: Split, films: Sequence[Film]) -> Iterable[
     for film, image, overlay in zip(films, images, overlays, strict=True):
         grey = Image.fromarray(decoded(image))
         with Image.open(io.BytesIO(overlay)) as drawn:
-            yield Picture(film, thumbnail(grey, _SIDE), thumbnail(drawn.convert("RGB"), _SIDE))
+            yield FilmPicture(film, thumbnail(grey, _SIDE), thumbnail(drawn.convert("RGB"), _SIDE))
 
 
 def _logit(probability: float) -> float:

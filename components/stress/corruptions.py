@@ -20,19 +20,19 @@ from components.examples import batches
 from components.pictures import png
 from components.statistics import area_under_roc
 
-Film = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Predict = Callable[[list[bytes]], NDArray[np.float32]]
 
 _SIDE: Final = 512  # the shorter side while corrupting; the model looks at fewer pixels
 
 
-def _noise(film: Film, deviation: float) -> Film:
+def _noise(film: Pixels, deviation: float) -> Pixels:
     noise = np.random.default_rng(film.size).normal(0, 255 * deviation, film.shape)
     return _clipped(film + noise)
 
 
-def _through(resample: Image.Resampling) -> Callable[[Film, float], Film]:
-    def resampled(film: Film, pixels: float) -> Film:
+def _through(resample: Image.Resampling) -> Callable[[Pixels, float], Pixels]:
+    def resampled(film: Pixels, pixels: float) -> Pixels:
         """Through so many pixels on the shorter side, and back."""
         image = Image.fromarray(film)
         share = min(1.0, pixels / min(image.size))
@@ -45,43 +45,43 @@ def _through(resample: Image.Resampling) -> Callable[[Film, float], Film]:
     return resampled
 
 
-def _compress(film: Film, quality: float) -> Film:
+def _compress(film: Pixels, quality: float) -> Pixels:
     file = io.BytesIO()
     Image.fromarray(film).save(file, "JPEG", quality=round(quality))
     return np.asarray(Image.open(file))
 
 
-def _brighten(film: Film, share: float) -> Film:
+def _brighten(film: Pixels, share: float) -> Pixels:
     return _clipped(film + 255 * share)
 
 
-def _stretch(film: Film, factor: float) -> Film:
+def _stretch(film: Pixels, factor: float) -> Pixels:
     return _clipped((film - film.mean()) * factor + film.mean())
 
 
-def _gamma(film: Film, exponent: float) -> Film:
+def _gamma(film: Pixels, exponent: float) -> Pixels:
     return _clipped(255 * (film / 255.0) ** exponent)
 
 
-def _rotate(film: Film, degrees: float) -> Film:
+def _rotate(film: Pixels, degrees: float) -> Pixels:
     return np.asarray(Image.fromarray(film).rotate(degrees, Image.Resampling.BILINEAR))
 
 
-def _borders(film: Film, share: float) -> Film:
+def _borders(film: Pixels, share: float) -> Pixels:
     rows, columns = (round(side * share) for side in film.shape)
     return np.pad(film, ((rows, rows), (columns, columns)))
 
 
-def _cut_above(film: Film, share: float) -> Film:
+def _cut_above(film: Pixels, share: float) -> Pixels:
     return film[round(film.shape[0] * share) :]
 
 
-def _clipped(values: NDArray[np.floating]) -> Film:
+def _clipped(values: NDArray[np.floating]) -> Pixels:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
 # Each with the parameter of its five strengths.
-CORRUPTIONS: Final[dict[str, tuple[Callable[[Film, float], Film], tuple[float, ...]]]] = {
+CORRUPTIONS: Final[dict[str, tuple[Callable[[Pixels, float], Pixels], tuple[float, ...]]]] = {
     "noise": (_noise, (0.02, 0.04, 0.07, 0.10, 0.15)),
     "blur": (_through(Image.Resampling.BICUBIC), (192, 144, 112, 80, 56)),
     "pixels": (_through(Image.Resampling.NEAREST), (192, 144, 112, 80, 56)),
@@ -99,7 +99,7 @@ STRENGTHS: Final = 5
 
 
 @dataclass(frozen=True)
-class Row:
+class CorruptionRow:
     """What a model reaches on films corrupted in one way; strength 0 is none."""
 
     corruption: str
@@ -118,8 +118,8 @@ class Robustness:
 
     sick: int
     healthy: int
-    clean: Row
-    rows: tuple[Row, ...]
+    clean: CorruptionRow
+    rows: tuple[CorruptionRow, ...]
 
     @property
     def mean_drop(self) -> float:
@@ -130,14 +130,23 @@ class Robustness:
         )
 
 
-def corrupt(film: Film, corruption: str, strength: int) -> Film:
-    """A film, uint8[H,W], corrupted with a strength of 1 to 5; 0 leaves it as it is."""
+def corrupt(film: Pixels, corruption: str, strength: int) -> Pixels:
+    """A film, corrupted in one way.
+
+    Args:
+        film: uint8[H,W].
+        corruption: one of CORRUPTIONS.
+        strength: 1 to 5; 0 leaves the film as it is.
+
+    Returns:
+        uint8[h,w].
+    """
     function, parameters = CORRUPTIONS[corruption]
     return function(film, parameters[strength - 1]) if strength else film
 
 
 def measure(
-    films: Sequence[Film],
+    films: Sequence[Pixels],
     labels: NDArray[np.int64],
     predict: Predict,
     threshold: float,
@@ -159,12 +168,12 @@ def measure(
         raise ValueError("the films lack a class; take more")
     small = [_shrunk(film) for film in films]
 
-    def row(corruption: str, strength: int) -> Row:
+    def row(corruption: str, strength: int) -> CorruptionRow:
         images = (png(corrupt(film, corruption, strength)) for film in small)
         scores = np.concatenate(list(_asked(images, predict, advance)))
         called = scores >= np.float32(threshold)
         sick = labels == 1
-        return Row(
+        return CorruptionRow(
             corruption=corruption,
             strength=strength,
             auc=area_under_roc(scores, sick),
@@ -195,7 +204,7 @@ def _asked(
         advance(len(batch))
 
 
-def _shrunk(film: Film) -> Film:
+def _shrunk(film: Pixels) -> Pixels:
     share = _SIDE / min(film.shape)
     if share >= 1:
         return film

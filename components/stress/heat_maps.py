@@ -119,10 +119,17 @@ def curves(
 
 
 def likeness(maps: Maps, others: Maps) -> float:
-    """Mean absolute rank correlation of two sets of maps, float32[N,h,w]; in [0,1].
+    """Mean absolute rank correlation of two sets of maps.
 
     Near 1, others come out of other weights as the same maps: then the maps show the film, not
     what the model learned. Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
+
+    Args:
+        maps: float32[N,h,w].
+        others: float32[N,h,w], of the same films.
+
+    Returns:
+        In [0,1].
     """
     pairs = zip(maps, others, strict=True)
     rhos = [abs(stats.spearmanr(one.ravel(), other.ravel()).statistic) for one, other in pairs]

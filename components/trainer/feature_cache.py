@@ -71,7 +71,16 @@ class Features:
         return self._batches(size, np.arange(len(self)))
 
     def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """All rows in an order that depends on seed, epoch and the set of images alone."""
+        """All rows in an order that depends on seed, epoch and the set of images alone.
+
+        Args:
+            size: the largest batch.
+            seed: of the order.
+            epoch: its number.
+
+        Yields:
+            float16[n,h,w,C] and labels int64[n], n <= size.
+        """
         canonical = sorted(range(len(self)), key=self.hashes.__getitem__)
         order = np.random.default_rng([seed, epoch]).permutation(canonical)
         return self._batches(size, order)
@@ -147,9 +156,13 @@ def averages(split: Features) -> np.ndarray:
 
 
 def prune(folder: Path, limit: float) -> None:
-    """Deletes the shards that were not used for longest until the rest is within `limit` bytes.
+    """Deletes the shards that were not used for longest until the rest is within a limit.
 
     A shard that was used during the last day stays, whatever the limit: somebody may be at it.
+
+    Args:
+        folder: the cache.
+        limit: in bytes.
     """
     found = ((path, path.stat()) for path in folder.glob("*/*.npy"))
     used = sorted((told.st_atime, told.st_size, path) for path, told in found)

@@ -150,7 +150,15 @@ def _schedule(rate: float, steps: int) -> keras.optimizers.schedules.LearningRat
 def scorer(
     network: Network, by_place: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.types.experimental.GenericFunction:
-    """float16[N,h,w,C+1] trunk outputs to the network's evidence or attention, float32[N,14,14]."""
+    """Compiles the top of a network for trunk outputs of any number.
+
+    Args:
+        network: tells the outputs' shape.
+        by_place: its `evidence` or `attention`.
+
+    Returns:
+        A function of trunk outputs, float16[N,h,w,C+1], that gives float32[N,14,14].
+    """
     shape = network.top.input_shape
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float16)], autograph=False)
@@ -161,7 +169,15 @@ def scorer(
 
 
 def score_all(score: tf.types.experimental.GenericFunction, split: Features) -> np.ndarray:
-    """`scorer`'s output for a whole split, float32[N,14,14], in the examples' order."""
+    """A scorer's output for a whole split, in the examples' order.
+
+    Args:
+        score: of `scorer`.
+        split: trunk outputs.
+
+    Returns:
+        float32[N,14,14].
+    """
     return np.concatenate([score(rows).numpy() for rows, _ in split.batches(_SCORING_BATCH)])
 
 
@@ -194,7 +210,15 @@ def _training_step(
 
 
 def class_weights(labels: np.ndarray, config: TrainConfig) -> np.ndarray:
-    """float32[2]: what makes both classes weigh the same; ones where switched off."""
+    """What makes both classes weigh the same.
+
+    Args:
+        labels: int64[N], 0 or 1.
+        config: tells whether classes are weighted.
+
+    Returns:
+        float32[2]; ones where weights are switched off or a class is missing.
+    """
     counts = np.bincount(labels, minlength=2)
     if not config.class_weights or not counts.all():
         return np.ones(2, np.float32)

@@ -69,7 +69,7 @@ class Settings:
 
 
 # Builds the network, and names the weights that it starts from.
-Builder = Callable[[Settings], tuple[Network, imagenet.Weights]]
+Builder = Callable[[Settings], tuple[Network, imagenet.ImagenetWeights]]
 
 
 def run_fn(fn_args: "FnArgs") -> None:
@@ -77,7 +77,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     train(fn_args, vgg16)
 
 
-def vgg16(settings: Settings) -> tuple[Network, imagenet.Weights]:
+def vgg16(settings: Settings) -> tuple[Network, imagenet.ImagenetWeights]:
     """Builds the network of the configuration on the weights that it names."""
     start = imagenet.load(settings.model.weights, width=settings.model.width, seed=settings.seed)
     return build(settings.image.size, settings.model, start, settings.seed), start
@@ -137,7 +137,7 @@ def _run(fn_args: "FnArgs", settings: Settings, builder: Builder, cache: Path) -
     # The last channel tells where the lungs are, not what a film looks like.
     usual = familiarity.fit(averages(train)[:, :-1], averages(val)[:, :-1])
     graph = tf.saved_model.load(transform)
-    servable = signatures.Servable(network, point, usual, graph, settings.image)
+    servable = signatures.ServedModel(network, point, usual, graph, settings.image)
     _export(fn_args.serving_model_dir, servable, summary)
     checkpoint.unlink(missing_ok=True)
     feature_cache.prune(cache / "features", settings.train.cache_gigabytes * 1e9)
@@ -147,6 +147,15 @@ def features_of(
     network: Network, fn_args: "FnArgs", settings: Settings, cache: Path
 ) -> list[Features]:
     """What the trunk makes of the training films, the validation films, and each of their looks.
+
+    Args:
+        network: its trunk is asked.
+        fn_args: tells the files of transformed examples.
+        settings: tells the precision of the training films' features.
+        cache: folder that keeps them.
+
+    Returns:
+        Of train, of val, and of each look of val that there is.
 
     Raises:
         ValueError: a split is empty or lacks a class.
@@ -182,7 +191,9 @@ def _check_classes(train: Features, val: Features) -> None:
                 )
 
 
-def _key(settings: Settings, train: Features, val: Features, start: imagenet.Weights) -> str:
+def _key(
+    settings: Settings, train: Features, val: Features, start: imagenet.ImagenetWeights
+) -> str:
     """Names the checkpoint of this very training; it holds evidence in val's order.
 
     The folder of the features is named after the trunk, lung network and all.
@@ -236,7 +247,7 @@ def _scalar(tag: str, value: float) -> None:
 def _summary(
     settings: Settings,
     network: Network,
-    start: imagenet.Weights,
+    start: imagenet.ImagenetWeights,
     train: Features,
     val: Features,
     fitted: Fit,
@@ -294,7 +305,7 @@ def _by_look(
     return found
 
 
-def _export(folder: str, servable: signatures.Servable, summary: Mapping[str, Any]) -> None:
+def _export(folder: str, servable: signatures.ServedModel, summary: Mapping[str, Any]) -> None:
     """Writes the version beside its place and moves it there when it is whole."""
     part = f"{folder.rstrip('/')}.part"
     for leftover in (part, folder):

@@ -143,7 +143,12 @@ class TopTuner(keras_tuner.engine.base_tuner.BaseTuner):
 
 
 def freeze_before(network: Network, first_trainable: str) -> None:
-    """Leaves only the named layer of the top and those after it to be trained."""
+    """Leaves only the named layer of the top and those after it to be trained.
+
+    Args:
+        network: changed in place.
+        first_trainable: one of vgg16.LAYERS, or the head.
+    """
     layers = (*LAYERS, HEAD)
     trained = layers[layers.index(first_trainable) :]
     for layer in network.top.layers:

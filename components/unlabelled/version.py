@@ -52,7 +52,12 @@ def of_val(base: Path) -> tuple[list[float], list[float]]:
 
 
 def ask(base: Path, files: Sequence[Path]) -> Asked:
-    """Asks a version of each different film among some files."""
+    """Asks a version of each different film among some files.
+
+    Args:
+        base: the version's SavedModel.
+        files: images; unreadable ones are counted.
+    """
     predict = tf.saved_model.load(str(base)).signatures[names.PREDICT_IMAGE]
     seen: set[bytes] = set()
     parts: list[np.ndarray] = []

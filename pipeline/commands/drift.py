@@ -14,7 +14,7 @@ from pipeline.commands.monitored import Watched, add_log, write_metrics
 if TYPE_CHECKING:  # TensorFlow and what comes with it
     from client.request_log.outcomes import Outcome
     from components.monitoring.audit import Audit
-    from components.monitoring.page import Report
+    from components.monitoring.page import DriftReport
     from components.monitoring.sample import Floats, Sample
 
 _PAGE = "drift.html"
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     parts = list(sample.windows(asked, args.window))
     windows = drift.judge(reference, parts)
     told = {window.name for window in windows if window.comparisons}
-    report = page.Report(
+    report = page.DriftReport(
         version=watched.number,
         source=source,
         reference=reference,
@@ -152,7 +152,7 @@ def _audit(watched: Watched, every: "Sample", known: Mapping[str, "Outcome"]) ->
         return None
 
 
-def _metrics(report: "Report") -> list[tuple[str, str, float]]:
+def _metrics(report: "DriftReport") -> list[tuple[str, str, float]]:
     last, films = report.windows[-1], report.newest
     share = float(report.reference.called.mean())
     return [
@@ -170,7 +170,7 @@ def _at_least_half(values: "Floats") -> float:
     return float((values >= 0.5).mean())
 
 
-def _line(report: "Report", target: Path) -> str:
+def _line(report: "DriftReport", target: Path) -> str:
     if not report.drifted:
         return f"alike: {len(report.windows)} windows like {report.source}; {target}"
     first = report.drifted[0]

@@ -83,7 +83,15 @@ class Watched:
 
 
 def write_metrics(path: Path, values: Sequence[tuple[str, str, float]]) -> None:
-    """Writes gauges (name, help, value) for node_exporter's textfile collector, whole or not."""
+    """Writes gauges for node_exporter's textfile collector, whole or not at all.
+
+    Args:
+        path: the collector's file.
+        values: name, help and value of each gauge.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     from components.files import replacing
 
     lines = [

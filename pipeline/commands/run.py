@@ -141,7 +141,17 @@ def carry_out(
 def attempted(
     folder: RunFolder, data: Path, console: Console, work: Callable[[Console], Result]
 ) -> Result | None:
-    """Does the work, a line for each step; None where it failed, which is said in one line."""
+    """Does the work, a line for each step.
+
+    Args:
+        folder: the run's.
+        data: the X-rays, for the first line.
+        console: takes the lines.
+        work: what is done, with the console to print on.
+
+    Returns:
+        What `work` gives; None where it failed, which is said in one line on stderr.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     console.print(
         f"{folder.root}: X-rays from {escape(str(data))}; full log in {folder.log}", highlight=False
@@ -161,7 +171,12 @@ def attempted(
 
 
 def show_ledger(folder: RunFolder, console: Console) -> None:
-    """Prints what became of the files, and copies the ingest report to the run's folder."""
+    """Prints what became of the files, and copies the ingest report to the run's folder.
+
+    Args:
+        folder: of a run whose XrayExampleGen is done.
+        console: takes the table.
+    """
     from components.ingest.report import read
     from pipeline.commands.tables import ledger_table
     from pipeline.runs import lineage

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from components import names
 from components.evaluator.config import FEW
-from components.evaluator.results import Counts, Figure, Slice
-from components.ingest.report import Report
+from components.evaluator.results import ConfusionCounts, Figure, Slice
+from components.ingest.report import Ledger
 from pipeline.runs.history import Finished
 from pipeline.runs.verdict import Verdict
 
@@ -20,7 +20,12 @@ SMALL: Final = " *"  # marks a slice whose figures say little
 
 
 def show(verdict: Verdict, console: Console) -> None:
-    """Prints bounds, confusion matrix and slices; the last line says what became of the model."""
+    """Prints bounds, confusion matrix and slices; the last line says what became of the model.
+
+    Args:
+        verdict: on a run's model.
+        console: takes the tables.
+    """
     overall = verdict.evaluation.overall
     for part in (
         _bounds(verdict, overall),
@@ -35,7 +40,13 @@ def show(verdict: Verdict, console: Console) -> None:
 def show_runs(
     runs: Sequence[Finished], changes: Sequence[Mapping[str, tuple[Any, Any]]], console: Console
 ) -> None:
-    """Prints a line for each run, and what was changed from each to the next."""
+    """Prints a line for each run, and what was changed from each to the next.
+
+    Args:
+        runs: in their order.
+        changes: of each run, `Finished.changes` from the one before; empty where there is none.
+        console: takes the lines.
+    """
     table = _table("Runs", "started", "data", "gate", "recall (95 %)", "spec.", "AUC", "version")
     for run in runs:
         overall = run.verdict.evaluation.overall
@@ -106,7 +117,7 @@ def _bounds(verdict: Verdict, overall: Slice) -> Table:
     return table
 
 
-def _confusion(counts: Counts) -> Table:
+def _confusion(counts: ConfusionCounts) -> Table:
     normal, pneumonia = names.CLASSES
     table = _table("Confusion matrix", f"called {pneumonia}", f"called {normal}")
     table.add_row(pneumonia, str(counts.true_positives), str(counts.false_negatives))
@@ -181,7 +192,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def ledger_table(report: Report) -> Table:
+def ledger_table(report: Ledger) -> Table:
     """The ledger for a console: what came in, what it became, why files were rejected."""
     table = Table(title="Ingest", title_justify="left", caption_justify="left")
     table.add_column("")

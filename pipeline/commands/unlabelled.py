@@ -47,8 +47,10 @@ def recalibrate(serving: Path, base: int, folder: Path, push: bool) -> int:
         with tempfile.TemporaryDirectory() as scratch:
             target = Path(scratch) / "model"
             version.write(source, fitted, versions.digest(source), target)
-            model = versions.Model(uri=str(source), sha256=versions.digest(target))
-            number = versions.publish(serving, target, versions.Record(model, baseline=None))
+            model = versions.PublishedModel(uri=str(source), sha256=versions.digest(target))
+            number = versions.publish(
+                serving, target, versions.PublishedRecord(model, baseline=None)
+            )
     except (PublishError, OSError) as error:
         return complain("recalibrate", error, FAILED)
     console.print(

@@ -18,7 +18,7 @@ from client.images import Reason, read
 from components import names, progress
 from components.ingest import listing, near_duplicates
 from components.ingest.entry import Entry, IngestError
-from components.ingest.inspection import Inspector, Record
+from components.ingest.inspection import IngestRecord, Inspector
 from components.ingest.ledger import Cause, Fate, decide
 from components.ingest.report import (
     commonest,
@@ -29,7 +29,7 @@ from components.ingest.report import (
 )
 from components.ingest.settings import DataConfig
 from pipeline.datasets import measures
-from pipeline.datasets.measures import PROPERTIES, Comparison
+from pipeline.datasets.measures import PROPERTIES, ClassComparison
 from pipeline.datasets.synthesis import is_synthetic
 
 Level = Literal["problem", "warning", "note"]
@@ -48,7 +48,7 @@ _REASONS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Film:
+class ReadableFilm:
     """One readable film of a known class.
 
     Attributes:
@@ -58,7 +58,7 @@ class Film:
         values: its measures, in the order of PROPERTIES.
     """
 
-    record: Record
+    record: IngestRecord
     fate: Fate
     name: str
     values: tuple[float, ...]
@@ -104,18 +104,18 @@ class Check:
     """
 
     folder: Path
-    films: list[Film]
+    films: list[ReadableFilm]
     seen: int
     rejects: list[Reject]
-    comparisons: dict[str, Comparison]
+    comparisons: dict[str, ClassComparison]
     joint_auc: float
-    duplicates: list[list[Film]]
-    near: list[tuple[Film, Film]]
+    duplicates: list[list[ReadableFilm]]
+    near: list[tuple[ReadableFilm, ReadableFilm]]
     patient_pattern: str | None
     left_out: Counter[str]
 
     @property
-    def splits(self) -> dict[str, list[Film]]:
+    def splits(self) -> dict[str, list[ReadableFilm]]:
         """The films that ingest will write, by split."""
         return {
             split: [film for film in self.films if film.fate.split == split]
@@ -159,7 +159,7 @@ def check(base: Path, config: DataConfig | None = None) -> Check:
     fates = decide([record for record, _ in inspected], config)
     decided = [(record, fate) for (record, _), fate in zip(inspected, fates, strict=True)]
     films = [
-        Film(record, fate, _printable(record.name), values)
+        ReadableFilm(record, fate, _printable(record.name), values)
         for (record, values), fate in zip(inspected, fates, strict=True)
         if values
     ]
@@ -190,7 +190,7 @@ def check(base: Path, config: DataConfig | None = None) -> Check:
     )
 
 
-def open_film(folder: Path, record: Record) -> Image.Image:
+def open_film(folder: Path, record: IngestRecord) -> Image.Image:
     """Opens a film without decoding it; a JPEG from its own file, so that it can be decoded small.
 
     Args:
@@ -208,7 +208,7 @@ def open_film(folder: Path, record: Record) -> Image.Image:
     return Image.open(path if record.source_format == "jpeg" else io.BytesIO(read(path).data))
 
 
-def _inspect(inspector: Inspector, entry: Entry) -> tuple[Record, tuple[float, ...]]:
+def _inspect(inspector: Inspector, entry: Entry) -> tuple[IngestRecord, tuple[float, ...]]:
     """Inspects a file as ingest does, and measures it if it is a film of a class."""
     record = inspector(entry)
     if record.reason or record.label is None:
@@ -230,14 +230,14 @@ def _printable(name: str) -> str:
     )
 
 
-def _duplicates(films: list[Film]) -> list[list[Film]]:
-    groups: dict[str, list[Film]] = defaultdict(list)
+def _duplicates(films: list[ReadableFilm]) -> list[list[ReadableFilm]]:
+    groups: dict[str, list[ReadableFilm]] = defaultdict(list)
     for film in films:
         groups[film.record.sha256].append(film)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _near(films: list[Film]) -> list[tuple[Film, Film]]:
+def _near(films: list[ReadableFilm]) -> list[tuple[ReadableFilm, ReadableFilm]]:
     distinct = list({film.record.sha256: film for film in films}.values())
     hashes = [film.record.difference_hash for film in distinct]
     paths = [film.record.path for film in distinct]  # each a split of its own: all pairs count

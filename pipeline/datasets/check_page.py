@@ -17,7 +17,7 @@ from rich.table import Table
 from components import names
 from components.files import replacing
 from components.pictures import thumbnail
-from pipeline.datasets.check import Check, Film, open_film
+from pipeline.datasets.check import Check, ReadableFilm, open_film
 from pipeline.datasets.measures import PROPERTIES
 
 _TEMPLATES = Path(__file__).parent
@@ -96,7 +96,7 @@ def _contents(check: Check) -> list[tuple[str, str, int, int, str]]:
     return rows
 
 
-def _places(check: Check) -> Iterator[tuple[str, str, list[Film]]]:
+def _places(check: Check) -> Iterator[tuple[str, str, list[ReadableFilm]]]:
     for split, films in check.splits.items():
         for label in names.CLASSES:
             yield split, label, [film for film in films if film.label == label]
@@ -156,12 +156,12 @@ def _samples(check: Check) -> list[tuple[str, list[tuple[str, str]]]]:
     return samples
 
 
-def _thumbnails(folder: Path, films: Iterable[Film]) -> list[tuple[str, str]]:
+def _thumbnails(folder: Path, films: Iterable[ReadableFilm]) -> list[tuple[str, str]]:
     """Pairs each film's name with its picture as a data URI."""
     return [(film.name, _thumbnail(folder, film)) for film in films]
 
 
-def _thumbnail(folder: Path, film: Film) -> str:
+def _thumbnail(folder: Path, film: ReadableFilm) -> str:
     with open_film(folder, film.record) as image:
         image.draft("L", (_THUMBNAIL, _THUMBNAIL))
         small = ImageOps.exif_transpose(image).convert("L")

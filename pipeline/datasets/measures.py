@@ -33,7 +33,7 @@ PROPERTIES = {  # name and unit
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ClassComparison:
     """How one property differs between the classes.
 
     Attributes:
@@ -89,7 +89,7 @@ def measure(image: Image.Image, size: tuple[int, int], file_size: int) -> tuple[
     )
 
 
-def compare(values: NDArray[np.floating], sick: NDArray[np.bool_]) -> Comparison:
+def compare(values: NDArray[np.floating], sick: NDArray[np.bool_]) -> ClassComparison:
     """Compares one property between the classes.
 
     Args:
@@ -101,12 +101,12 @@ def compare(values: NDArray[np.floating], sick: NDArray[np.bool_]) -> Comparison
     """
     normal, ill = values[~sick], values[sick]
     if min(len(normal), len(ill)) == 0:
-        return Comparison((math.nan, math.nan), math.nan, math.nan, "only one class")
+        return ClassComparison((math.nan, math.nan), math.nan, math.nan, "only one class")
     area = area_under_roc(values, sick)
     pooled = math.sqrt((normal.var() + ill.var()) / 2)
     cohen_d = float(ill.mean() - normal.mean()) / pooled if pooled else math.nan
     medians = (float(np.median(normal)), float(np.median(ill)))
-    return Comparison(medians, area, cohen_d, verdict(area, len(normal), len(ill)))
+    return ClassComparison(medians, area, cohen_d, verdict(area, len(normal), len(ill)))
 
 
 def verdict(area: float, normal: int, ill: int) -> str:

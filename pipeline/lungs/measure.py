@@ -48,7 +48,12 @@ def main() -> None:
 
 
 def dice_with_outlines(folder: Path, weights: dict) -> None:
-    """Prints Dice on the held back films, with outlines as they are and slid into place."""
+    """Prints Dice on the held back films, with outlines as they are and slid into place.
+
+    Args:
+        folder: holds outlined films, as `teachers.outlined` reads them.
+        weights: of the lung network.
+    """
     held = teachers.outlined(folder, judging=True)
     for name, each in (("as they are", held), ("slid", teachers.slid(held, weights))):
         pairs = zip(teachers.masks(each.films, weights), each.lungs, strict=True)
@@ -83,7 +88,15 @@ def spoilt(chests: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
 
 
 def prepare(paths: Iterable[Path], form: ImageConfig) -> NDArray[np.uint8]:
-    """Films as the classifier gets them, uint8[n,224,224]."""
+    """Films as the classifier gets them.
+
+    Args:
+        paths: JPEG or PNG.
+        form: how they are prepared; its size is 224.
+
+    Returns:
+        uint8[N,224,224].
+    """
     names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     images = names.map(tf.io.read_file).map(partial(imaging.prepare, config=form), 2)
     return np.stack(list(images.as_numpy_iterator()))

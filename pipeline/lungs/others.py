@@ -15,13 +15,13 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pipeline.datasets.synthetic.texture import clouds
 from pipeline.lungs.teachers import SIDE
 
-Picture = NDArray[np.float32]
+Drawing = NDArray[np.float32]
 _PAGE_TEXT = 40  # letters a line
 
 
 def other(rng: np.random.Generator) -> NDArray[np.uint8]:
     """One picture of a random kind, uint8[160,160]."""
-    kinds: tuple[Callable[[np.random.Generator], Picture], ...] = (
+    kinds: tuple[Callable[[np.random.Generator], Drawing], ...] = (
         hand, limb, limb, lateral, lateral, pelvis, skull, slice_of_chest, slice_of_head, fan,
         document, photograph, photograph, texture,
     )  # fmt: skip
@@ -31,7 +31,7 @@ def other(rng: np.random.Generator) -> NDArray[np.uint8]:
     return (255 * stretched ** math.exp(rng.uniform(-0.4, 0.4))).astype(np.uint8)
 
 
-def hand(rng: np.random.Generator) -> Picture:
+def hand(rng: np.random.Generator) -> Drawing:
     """One or two hands, turned any way: five rays of phalanges, a palm, the forearm's bones."""
     tissue, bone = _sheets()
     for x in ((80,), (45, 115))[rng.random() < 0.25]:
@@ -66,7 +66,7 @@ def hand(rng: np.random.Generator) -> Picture:
     return _exposed(rng, tissue, bone, 0.45)
 
 
-def limb(rng: np.random.Generator) -> Picture:
+def limb(rng: np.random.Generator) -> Drawing:
     """A joint of an arm or leg: a bone or two either side, turned any way."""
     tissue, bone = _sheets()
     turn = rng.uniform(0, 2 * math.pi)
@@ -92,7 +92,7 @@ def limb(rng: np.random.Generator) -> Picture:
     return _exposed(rng, tissue, bone, rng.uniform(0.3, 0.7))
 
 
-def lateral(rng: np.random.Generator) -> Picture:
+def lateral(rng: np.random.Generator) -> Drawing:
     """A chest from the side: one field of both lungs, spine behind, heart and breastbone before."""
     y, x = (np.mgrid[:SIDE, :SIDE] / SIDE).astype(np.float32)
     lean = rng.uniform(-0.25, 0.15)
@@ -128,7 +128,7 @@ def lateral(rng: np.random.Generator) -> Picture:
     return picture[:, ::-1] if rng.random() < 0.5 else picture
 
 
-def pelvis(rng: np.random.Generator) -> Picture:
+def pelvis(rng: np.random.Generator) -> Drawing:
     """An abdomen or pelvis from the front: spine, wings and thighs, gas anywhere."""
     tissue, bone = _sheets()
     _stroke(tissue, [(80, -40), (80, 200)], rng.uniform(110, 170))
@@ -158,7 +158,7 @@ def pelvis(rng: np.random.Generator) -> Picture:
     return picture.astype(np.float32)
 
 
-def skull(rng: np.random.Generator) -> Picture:
+def skull(rng: np.random.Generator) -> Drawing:
     """A head from the front or side."""
     tissue, bone = _sheets()
     wide, tall = rng.uniform(40, 62), rng.uniform(50, 65)
@@ -173,13 +173,13 @@ def skull(rng: np.random.Generator) -> Picture:
     return _exposed(rng, tissue, bone, 0.5)
 
 
-def slice_of_chest(rng: np.random.Generator) -> Picture:
+def slice_of_chest(rng: np.random.Generator) -> Drawing:
     """A CT or MR slice of a trunk: an ellipse on black, at times with two dark lungs in it."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     x, y = x - 80 + rng.uniform(-6, 6), y - 80 + rng.uniform(-10, 10)
     wide, tall = rng.uniform(55, 78), rng.uniform(38, 58)
 
-    def ellipse(cx: float, cy: float, a: float, b: float, soft: float = 0.12) -> Picture:
+    def ellipse(cx: float, cy: float, a: float, b: float, soft: float = 0.12) -> Drawing:
         return _soft(1 - np.hypot((x - cx) / a, (y - cy) / b), soft)
 
     picture = rng.uniform(0.4, 0.7) * ellipse(0, 0, wide, tall, 0.05)
@@ -198,7 +198,7 @@ def slice_of_chest(rng: np.random.Generator) -> Picture:
     return np.clip(picture, 0, 1).astype(np.float32)
 
 
-def slice_of_head(rng: np.random.Generator) -> Picture:
+def slice_of_head(rng: np.random.Generator) -> Drawing:
     """A CT or MR slice of a head."""
     tissue, bone = _sheets()
     wide, tall = rng.uniform(40, 60), rng.uniform(50, 70)
@@ -214,7 +214,7 @@ def slice_of_head(rng: np.random.Generator) -> Picture:
     return picture.astype(np.float32)
 
 
-def fan(rng: np.random.Generator) -> Picture:
+def fan(rng: np.random.Generator) -> Drawing:
     """Ultrasound: speckle in a fan."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     tip = rng.uniform(-40, 0)
@@ -224,7 +224,7 @@ def fan(rng: np.random.Generator) -> Picture:
     return (np.clip(speckle, 0, 1) * inside).astype(np.float32)
 
 
-def document(rng: np.random.Generator) -> Picture:
+def document(rng: np.random.Generator) -> Drawing:
     """A page, a table, a form or a screen: text and lines on one ground."""
     sheet = Image.new("L", (SIDE * 2, SIDE * 2), 245)
     pen = ImageDraw.Draw(sheet)
@@ -246,7 +246,7 @@ def document(rng: np.random.Generator) -> Picture:
     return (1 - page if rng.random() < 0.3 else page).astype(np.float32)
 
 
-def photograph(rng: np.random.Generator) -> Picture:
+def photograph(rng: np.random.Generator) -> Drawing:
     """A part of one of the photographs that scikit-learn and Matplotlib carry, turned any way."""
     photos = _photographs()
     photo = photos[rng.integers(len(photos))]
@@ -257,7 +257,7 @@ def photograph(rng: np.random.Generator) -> Picture:
     return np.ascontiguousarray(1 - array if rng.random() < 0.2 else array, np.float32)
 
 
-def texture(rng: np.random.Generator) -> Picture:
+def texture(rng: np.random.Generator) -> Drawing:
     """Clouds, stripes, blobs or next to nothing."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) / SIDE
     picture = rng.uniform(0, 1) * clouds(rng, x.shape, rng.uniform(2, 30), int(rng.integers(1, 6)))
@@ -300,7 +300,7 @@ def _ring(sheet: Image.Image, centre: tuple, radii: tuple, width: int | None) ->
 
 def _exposed(
     rng: np.random.Generator, tissue: Image.Image, bone: Image.Image, share: float
-) -> Picture:
+) -> Drawing:
     """Soft tissue and bone as one film: soft edges, uneven tissue, a spongy bone."""
     soft, hard = (
         np.asarray(sheet.filter(ImageFilter.GaussianBlur(width)), np.float32) / 255
@@ -312,7 +312,7 @@ def _exposed(
     return (ground + share * soft * uneven + (1 - share) * hard * spongy).astype(np.float32)
 
 
-def _soft(z: NDArray, width: float) -> Picture:
+def _soft(z: NDArray, width: float) -> Drawing:
     return (1 / (1 + np.exp(np.clip(-4 * z / width, -50, 50)))).astype(np.float32)
 
 

@@ -62,7 +62,12 @@ def outlined(folder: Path, judging: bool) -> Teachers:
 
 
 def drawn(count: int, seed: int) -> Teachers:
-    """Drawn films, healthy and sick, with their true lungs, in all FORMS."""
+    """Drawn films, healthy and sick, with their true lungs, in all FORMS.
+
+    Args:
+        count: of films; each comes once in each form.
+        seed: of all of them.
+    """
     encoded, lungs = [], []
     for index in tqdm(range(count), "drawing films", leave=False):
         rng = np.random.default_rng((seed, index))
@@ -80,6 +85,13 @@ def slid(teachers: Teachers, weights: Weights) -> Teachers:
 
     One outline in ten lies up to a tenth of the film's width beside its lungs: they were drawn on
     films that had been cut otherwise.
+
+    Args:
+        teachers: films and their outlines.
+        weights: of the lung network.
+
+    Returns:
+        The same films; an outline stays where sliding gains little Dice.
     """
     places = range(-_SLIDE, _SLIDE + 1)
     found = masks(teachers.films, weights)
@@ -92,7 +104,15 @@ def slid(teachers: Teachers, weights: Weights) -> Teachers:
 
 
 def masks(films: NDArray[np.uint8], weights: Weights) -> NDArray[np.float32]:
-    """What a network finds on films, float32[n,160,160] in [0,1]."""
+    """What a network finds on films.
+
+    Args:
+        films: uint8[N,160,160].
+        weights: of the lung network.
+
+    Returns:
+        Lung fields, float32[N,160,160] in [0,1].
+    """
     batches = tf.data.Dataset.from_tensor_slices(films).batch(32)
     found = batches.map(lambda part: lung_fields(tf.cast(part, tf.float32), weights))
     return np.concatenate(list(found.as_numpy_iterator()))
@@ -137,7 +157,12 @@ def agreed(paths: Iterable[Path], weights: Weights) -> Teachers:
 
 
 def seen(paths: Iterable[Path], weights: Weights) -> Teachers:
-    """Frontal films in all FORMS with what the network finds on them, sure or not."""
+    """Frontal films in all FORMS with what the network finds on them, sure or not.
+
+    Args:
+        paths: JPEG or PNG.
+        weights: of the lung network.
+    """
     nowhere = np.zeros((SIDE, SIDE), bool)
     encoded = [path.read_bytes() for path in paths]
     films = _in_all_forms(encoded, [nowhere] * len(encoded)).films
@@ -153,7 +178,15 @@ def without_lungs(pictures: NDArray[np.uint8]) -> Teachers:
 
 
 def dice(one: tf.Tensor, other: tf.Tensor) -> float:
-    """Dice's coefficient of two masks, each cut at a half."""
+    """Dice's coefficient of two masks, each cut at a half.
+
+    Args:
+        one: [H,W], bool or in [0,1].
+        other: as `one`.
+
+    Returns:
+        In [0,1]; 0 where both are empty.
+    """
     first, second = np.asarray(one) > 0.5, np.asarray(other) > 0.5
     return 2 * float((first & second).sum()) / max(1, int(first.sum() + second.sum()))
 

@@ -19,7 +19,12 @@ _DICE_SHARE = 0.5  # of the loss; the rest is cross-entropy
 
 
 def initial(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, keras.Variable]:
-    """He's initial weights (ICCV 2015) of the names and shapes given."""
+    """He's initial weights (ICCV 2015); biases are 0.
+
+    Args:
+        shapes: by the weights' names.
+        seed: of the draw.
+    """
     he = keras.initializers.HeNormal(seed=keras.random.SeedGenerator(seed))
     return {
         name: keras.Variable(
@@ -84,7 +89,12 @@ def fit(
 
 
 def save(weights: dict[str, keras.Variable], path: Path) -> None:
-    """Writes weights as float16, half the size, by name."""
+    """Writes weights as float16, half the size, by name.
+
+    Args:
+        weights: float32, by name.
+        path: a .npz file.
+    """
     arrays: dict[str, Any] = {
         name: np.asarray(weight.value).astype(np.float16) for name, weight in weights.items()
     }

@@ -11,7 +11,7 @@ from components import names
 from components.evaluator import results
 from components.evaluator.results import Results, Slice
 from components.examples import Split
-from components.reporter.films import Film, Picture, ask, pictures
+from components.reporter.films import FilmPicture, JudgedFilm, ask, pictures
 from components.statistics import mcnemar
 from pipeline.runs.history import Finished
 
@@ -40,7 +40,7 @@ class Examined:
         return tf.saved_model.load(str(self.run.model))
 
     @cached_property
-    def films(self) -> dict[str, Film]:
+    def films(self) -> dict[str, JudgedFilm]:
         """Its test films by their bytes' SHA-256, with the model's answers."""
         counts = self.results.candidate.overall.counts
         asked = ask(self.model, self.split, counts.positives + counts.negatives)
@@ -70,15 +70,15 @@ class Paired:
 
 
 @dataclass(frozen=True)
-class Difference:
+class RunDifference:
     """A film on which two runs decide otherwise, under the heat map of either."""
 
-    first: Picture
-    second: Picture
+    first: FilmPicture
+    second: FilmPicture
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """Two runs on the films that both were tested on.
 
     Attributes:
@@ -98,16 +98,16 @@ class Comparison:
     paired: tuple[Paired, ...]
     slices: tuple[tuple[Slice, Slice], ...]
     differing: int
-    differences: tuple[Difference, ...]
+    differences: tuple[RunDifference, ...]
 
 
-def compare(runs: Sequence[Finished]) -> Iterator[Comparison]:
+def compare(runs: Sequence[Finished]) -> Iterator[RunComparison]:
     """Compares each run with each later one; each model is asked once about each of its films."""
     for first, second in combinations([Examined(run) for run in runs], 2):
         yield _compared(first, second)
 
 
-def _compared(first: Examined, second: Examined) -> Comparison:
+def _compared(first: Examined, second: Examined) -> RunComparison:
     common = [
         (film, second.films[sha256])
         for sha256, film in first.films.items()
@@ -118,7 +118,7 @@ def _compared(first: Examined, second: Examined) -> Comparison:
         (pair for pair in common if pair[0].called != pair[1].called),
         key=lambda pair: (pair[1].called == pair[1].label, -pair[1].distance),
     )
-    return Comparison(
+    return RunComparison(
         first=first,
         second=second,
         common=len(common),
@@ -137,7 +137,7 @@ def _compared(first: Examined, second: Examined) -> Comparison:
     )
 
 
-def _paired(name: str, films: Sequence[tuple[Film, Film]]) -> Paired:
+def _paired(name: str, films: Sequence[tuple[JudgedFilm, JudgedFilm]]) -> Paired:
     right = [(one.called == one.label, other.called == other.label) for one, other in films]
     return Paired(name, len(films), right.count((True, False)), right.count((False, True)))
 
@@ -151,8 +151,8 @@ def _slices(first: Results, second: Results) -> Iterator[tuple[Slice, Slice]]:
 
 
 def _differences(
-    first: Examined, second: Examined, films: Sequence[tuple[Film, Film]]
-) -> Iterator[Difference]:
+    first: Examined, second: Examined, films: Sequence[tuple[JudgedFilm, JudgedFilm]]
+) -> Iterator[RunDifference]:
     sides = zip((first, second), zip(*films, strict=True), strict=False)
     found = [list(pictures(side.model, side.split, of_side)) for side, of_side in sides]
-    yield from map(Difference, *found) if found else ()
+    yield from map(RunDifference, *found) if found else ()

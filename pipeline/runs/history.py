@@ -16,7 +16,7 @@ from components import names
 from components.evaluator.results import NoVerdictError
 from pipeline.runs import lineage, verdict
 from pipeline.runs.folder import RunFolder
-from pipeline.runs.lineage import Step
+from pipeline.runs.lineage import ExecutedStep
 from pipeline.runs.verdict import Verdict
 
 _DIGITS = 8  # of a data set's fingerprint, enough to tell some from others
@@ -72,6 +72,13 @@ def finished(runs: Path) -> list[Finished]:
 def chosen(runs: Sequence[Finished], wanted: Sequence[str]) -> list[Finished]:
     """Picks runs by their names; a folder's name alone is its newest run.
 
+    Args:
+        runs: those that there are, oldest first.
+        wanted: names.
+
+    Returns:
+        The runs in the order of `wanted`.
+
     Raises:
         LookupError: there is no such run; the message says which there are.
     """
@@ -118,12 +125,12 @@ def _read(folder: RunFolder, name: str, run: lineage.PipelineRun) -> Finished:
     )
 
 
-def _model(steps: Mapping[str, Step]) -> Path:
+def _model(steps: Mapping[str, ExecutedStep]) -> Path:
     maker = steps.get("Trainer") or steps["Recalibrator"]
     return maker.outputs["model"].uri
 
 
-def _test_split(ingest: Step) -> Path:
+def _test_split(ingest: ExecutedStep) -> Path:
     output = ingest.outputs["examples"]
     examples = Examples()
     examples.uri = str(output.uri)

@@ -24,7 +24,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Step:
+class ExecutedStep:
     """One component's execution in a run."""
 
     component: str
@@ -39,7 +39,7 @@ class PipelineRun:
     """One run of the whole pipeline: when it was started, and its steps by component name."""
 
     started: datetime
-    steps: Mapping[str, Step]
+    steps: Mapping[str, ExecutedStep]
 
     @property
     def is_tuning(self) -> bool:
@@ -78,7 +78,7 @@ def _check(database: Path) -> None:
         )
 
 
-def latest_steps(database: Path, *, tunings: bool = False) -> Mapping[str, Step]:
+def latest_steps(database: Path, *, tunings: bool = False) -> Mapping[str, ExecutedStep]:
     """Reads the newest pipeline run's steps, by component name; empty where none was started.
 
     Args:
@@ -128,7 +128,7 @@ def abandon_unfinished(database: Path, artifacts: Path) -> None:
 
 def _step(
     store: metadata_store.MetadataStore, execution: mlmd.Execution, type_names: Mapping[int, str]
-) -> Step:
+) -> ExecutedStep:
     events = [
         event
         for event in store.get_events_by_execution_ids([execution.id])
@@ -138,7 +138,7 @@ def _step(
         artifact.id: artifact
         for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
     }
-    return Step(
+    return ExecutedStep(
         component=_component(store, execution),
         cached=execution.last_known_state == mlmd.Execution.CACHED,
         succeeded=execution.last_known_state in (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED),

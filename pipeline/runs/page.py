@@ -11,13 +11,13 @@ from components import names
 from components.evaluator.results import Bound, Figure
 from components.files import replacing
 from components.reporter import charts, html
-from pipeline.runs.comparison import Comparison, Examined
+from pipeline.runs.comparison import Examined, RunComparison
 from pipeline.runs.history import Finished
 
 _TEMPLATES = Path(__file__).parent
 
 
-def write(runs: Sequence[Finished], comparisons: Iterable[Comparison], target: Path) -> None:
+def write(runs: Sequence[Finished], comparisons: Iterable[RunComparison], target: Path) -> None:
     """Writes the page, whole or not at all; it loads nothing from elsewhere.
 
     Args:

@@ -13,7 +13,7 @@ from components.evaluator.results import Evaluation, NoVerdictError
 from components.pusher import versions
 from pipeline.runs import lineage
 from pipeline.runs.folder import RunFolder
-from pipeline.runs.lineage import Step
+from pipeline.runs.lineage import ExecutedStep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,16 @@ def of_run(folder: RunFolder) -> Verdict:
     return of_steps(folder, lineage.latest_steps(folder.metadata))
 
 
-def of_steps(folder: RunFolder, steps: Mapping[str, Step]) -> Verdict:
-    """The verdict on one of the folder's runs, by its steps; raises as `of_run`."""
+def of_steps(folder: RunFolder, steps: Mapping[str, ExecutedStep]) -> Verdict:
+    """The verdict on one of the folder's runs.
+
+    Args:
+        folder: the run's.
+        steps: the run's, by component name.
+
+    Raises:
+        NoVerdictError: the run broke off before the Pusher was done.
+    """
     from components.counterfactuals import findings
     from components.serving_check.component import REPORT
 

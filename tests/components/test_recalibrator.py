@@ -99,8 +99,10 @@ def test_the_card_says_so(recalibrated: Path) -> None:
 
 
 def test_it_can_be_published(recalibrated: Path, tmp_path: Path) -> None:
-    model = versions.Model(str(recalibrated), versions.digest(recalibrated))
-    version = versions.publish(tmp_path, recalibrated, versions.Record(model, baseline=None))
+    model = versions.PublishedModel(str(recalibrated), versions.digest(recalibrated))
+    version = versions.publish(
+        tmp_path, recalibrated, versions.PublishedRecord(model, baseline=None)
+    )
     assert versions.find(tmp_path, model.sha256) == version
 
 

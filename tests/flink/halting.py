@@ -50,7 +50,7 @@ class HaltingStore(passes.StoreList):
         yield from super().process(element)
 
 
-class HaltingSplit(parts.Split):
+class HaltingSplit(parts.CopyToParts):
     """Halts in one of its files, with that file's first records already on their way."""
 
     def __init__(self, folder: Path, *arguments: object) -> None:

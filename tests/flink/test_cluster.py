@@ -40,7 +40,7 @@ def test_a_killed_worker_loses_and_doubles_no_record(
 ) -> None:
     files = [augmenting.ROWS[start::4] for start in range(4)]
     here = augmenting.augment(tmp_path / "here", files, balance=1)
-    monkeypatch.setattr(parts, "Split", partial(halting.HaltingSplit, tmp_path))
+    monkeypatch.setattr(parts, "CopyToParts", partial(halting.HaltingSplit, tmp_path))
     killing = halting.when_halted(tmp_path, lambda worker: os.kill(worker, signal.SIGKILL))
     there = augmenting.augment(tmp_path / "there", files, balance=1, beam_args=args)
     killing.result()

@@ -57,11 +57,13 @@ class Site:
             data_root=f"{mounts}/xrays",
             serving_dir=f"{mounts}/serving/pneumonia",
             cache_dir=f"{mounts}/cache",
-            step=clusters.Step(retries=0),
+            step=clusters.StepResources(retries=0),
             steps={
-                "XrayExampleGen": clusters.Step(retries=0, volumes={"xrays": f"{mounts}/xrays"}),
-                "Trainer": clusters.Step(retries=0, volumes={"cache": f"{mounts}/cache"}),
-                "AtomicPusher": clusters.Step(
+                "XrayExampleGen": clusters.StepResources(
+                    retries=0, volumes={"xrays": f"{mounts}/xrays"}
+                ),
+                "Trainer": clusters.StepResources(retries=0, volumes={"cache": f"{mounts}/cache"}),
+                "AtomicPusher": clusters.StepResources(
                     retries=0, cache=False, volumes={"serving": f"{mounts}/serving"}
                 ),
             },

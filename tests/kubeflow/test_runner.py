@@ -198,7 +198,7 @@ def test_pods_are_given_nodes_taints_and_pull_secrets_as_kubeflow_takes_them():
         serving_dir="/s",
         image_pull_secrets=("registry",),
         steps={
-            "Trainer": cluster.Step(
+            "Trainer": cluster.StepResources(
                 node_selector={"accelerator": "t4"},
                 tolerations=tolerations,
                 volumes={"cache": "/mnt/cache"},
@@ -356,7 +356,7 @@ def test_a_type_for_kubeflow_s_page_becomes_its_html():
 
 def test_an_unknown_step_is_named_together_with_the_known_ones():
     settings = cluster.Cluster(
-        image="i", data_root="/d", serving_dir="/s", steps={"Nobody": cluster.Step()}
+        image="i", data_root="/d", serving_dir="/s", steps={"Nobody": cluster.StepResources()}
     )
     job = {"pipelineSpec": {"root": {"dag": {"tasks": {"Somebody": {}}}}}}
     with pytest.raises(ConfigError, match=r"steps\.Nobody.*known: Somebody"):

@@ -16,7 +16,7 @@ from tests.components.trainer_harness import Trained
 
 
 @pytest.fixture(autouse=True)
-def public_weights(monkeypatch: pytest.MonkeyPatch) -> imagenet.Weights:
+def public_weights(monkeypatch: pytest.MonkeyPatch) -> imagenet.ImagenetWeights:
     """The weights that the thin model started from, as those that everybody has."""
     start = imagenet.load("random", width=harness.MODEL.width, seed=7)
     monkeypatch.setattr(imagenet, "load", lambda *_, **__: start)
@@ -45,7 +45,9 @@ def test_what_arrives_answers_as_what_was_packed(
         assert (arrived / "assets.extra" / file).is_file()
 
 
-def test_the_frozen_blocks_do_not_travel(packed: Path, public_weights: imagenet.Weights) -> None:
+def test_the_frozen_blocks_do_not_travel(
+    packed: Path, public_weights: imagenet.ImagenetWeights
+) -> None:
     with np.load(packed / "trained.npz") as stored:
         travelling = {array.tobytes() for array in stored.values()}
     kernels = {name for name in public_weights.arrays if name.endswith("kernel")}

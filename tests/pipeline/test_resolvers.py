@@ -160,8 +160,8 @@ def test_beside_a_served_model_of_another_run_the_newest_of_this_run_counts(runs
     runs("first")
     runs.train("elsewhere", threshold=0.45)
     model = Path(runs.uris["elsewhere"])
-    recalibrated = versions.Model(str(model), "its own")
-    record = versions.Record(recalibrated, baseline=None)
+    recalibrated = versions.PublishedModel(str(model), "its own")
+    record = versions.PublishedRecord(recalibrated, baseline=None)
     served = versions.publish(runs.folder.serving, model / "Format-Serving", record)
     runs.train("second", threshold=0.55)
     assert runs("second").served != served

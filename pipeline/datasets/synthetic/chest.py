@@ -28,7 +28,12 @@ class Chest:
 
 
 def draw(anatomy: Anatomy, pose: Pose) -> Chest:
-    """The healthy chest as a film of this pose sees it."""
+    """The healthy chest as a film of this pose sees it.
+
+    Args:
+        anatomy: the patient's.
+        pose: the film's; gives the size in pixels.
+    """
     x, y = pose.body()
     x = x - anatomy.spine_curve * np.sin(3 * y)
     height = anatomy.lung_height * pose.inspiration

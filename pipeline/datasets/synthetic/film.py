@@ -34,7 +34,7 @@ class Opacity:
 
 
 @dataclass(frozen=True)
-class Film:
+class DrawnFilm:
     """A drawn film."""
 
     pixels: NDArray[np.uint16]  # uint16[H,W], 0 black to 4095 white
@@ -43,7 +43,13 @@ class Film:
 
 
 def random_opacities(rng: np.random.Generator, anatomy: Anatomy, etiology: str) -> list[Opacity]:
-    """Lobar consolidations for `bacteria`, scattered small ones for `virus`, none for `normal`."""
+    """Lobar consolidations for `bacteria`, scattered small ones for `virus`, none for `normal`.
+
+    Args:
+        rng: of number, place, size and density.
+        anatomy: the patient's.
+        etiology: one of the three.
+    """
     if etiology == "normal":
         return []
     if etiology == "bacteria":
@@ -56,8 +62,14 @@ def random_opacities(rng: np.random.Generator, anatomy: Anatomy, etiology: str) 
     return [_opacity(rng, anatomy, sizes, density * rng.uniform(0.85, 1.1)) for _ in range(count)]
 
 
-def render(anatomy: Anatomy, opacities: list[Opacity], rng: np.random.Generator) -> Film:
-    """One film of a patient, with a size, pose and exposure of its own."""
+def render(anatomy: Anatomy, opacities: list[Opacity], rng: np.random.Generator) -> DrawnFilm:
+    """One film of a patient, with a size, pose and exposure of its own.
+
+    Args:
+        anatomy: the patient's.
+        opacities: the patient's, of `random_opacities`.
+        rng: of all that is the film's own.
+    """
     height, width = _size(rng)
     shrink = min(1.0, _WORKING_SIDE / max(height, width))
     pose = _pose(rng, round(height * shrink), round(width * shrink))
@@ -69,7 +81,7 @@ def render(anatomy: Anatomy, opacities: list[Opacity], rng: np.random.Generator)
     )
     exposed = _noise(rng, np.asarray(large))
     pixels = _annotate(rng, np.round(np.clip(exposed, 0, 1) * 4095).astype(np.uint16))
-    return Film(pixels, _truth(shadow * chest.lung), chest.fields)
+    return DrawnFilm(pixels, _truth(shadow * chest.lung), chest.fields)
 
 
 def _opacity(

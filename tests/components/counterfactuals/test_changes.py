@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.counterfactuals import changes, letters, looks
-from components.counterfactuals.blending import Film, filled, widened
+from components.counterfactuals.blending import LungFilm, filled, widened
 
 SIDE = 120
 Y, X = (np.mgrid[:SIDE, :SIDE] + 0.5) / SIDE
@@ -12,14 +12,14 @@ LUNGS = sum(((X - x) / 0.1) ** 2 + ((Y - 0.5) / 0.2) ** 2 < 1 for x in (0.35, 0.
 INSIDE = widened(LUNGS.astype(np.float32))
 
 
-def film(label: int, seed: int = 0, height: int = 150) -> Film:
+def film(label: int, seed: int = 0, height: int = 150) -> LungFilm:
     """Noise, dark in a healthy film's lungs, with a letter at the upper left."""
     rng = np.random.default_rng([label, seed])
     pixels = rng.normal(120, 5, (height, SIDE))
     rows = (np.arange(height) * SIDE) // height
     pixels[LUNGS[rows] > 0] += 60 if label else -60
     pixels[12:26, 8:12] = pixels[12:15, 8:18] = 240
-    return Film(pixels.round().astype(np.uint8), INSIDE, label)
+    return LungFilm(pixels.round().astype(np.uint8), INSIDE, label)
 
 
 def test_the_outside_is_another_films_and_the_lungs_stay_to_the_last_pixel():
@@ -70,20 +70,20 @@ def test_a_letter_is_found_cut_out_and_taken_away():
     gone = letters.taken_away(one, place)
     assert gone[12:26, 8:18].max() < 160
     assert np.array_equal(gone[:, SIDE // 2 :], one.pixels[:, SIDE // 2 :])
-    bare = Film(gone, one.inside, 0)
+    bare = LungFilm(gone, one.inside, 0)
     assert letters.found(bare) is None
 
 
 def test_a_letter_of_another_film_goes_where_it_was_there():
     letter, _ = letters.found(film(0))
-    bare = Film(np.full((150, SIDE), 100, np.uint8), INSIDE, 1)
+    bare = LungFilm(np.full((150, SIDE), 100, np.uint8), INSIDE, 1)
     rows, columns = np.nonzero(letters.laid(bare, letter, np.random.default_rng(0)) > 150)
     assert (rows.min(), columns.min()) == pytest.approx((12, 8), abs=1)
     assert (rows.max(), columns.max()) == pytest.approx((25, 17), abs=1)
 
 
 def test_a_film_without_room_is_given_no_letter():
-    full = Film(film(0).pixels, np.ones_like(INSIDE), 0)
+    full = LungFilm(film(0).pixels, np.ones_like(INSIDE), 0)
     rng = np.random.default_rng(0)
     assert letters.laid(full, letters.drawn(rng, SIDE), rng) is None
 

@@ -24,8 +24,8 @@ from components.data_gate import component, shift
 from components.data_gate.component import (
     DataError,
     DataGate,
+    DataLimits,
     DataSummary,
-    Limits,
     SplitSummary,
     check,
 )
@@ -169,8 +169,8 @@ def test_a_bound_out_of_reach_stops_the_run_before_it_trains() -> None:
     few = SplitSummary(examples=40, patients=40, classes={"NORMAL": 20, "PNEUMONIA": 20})
     splits = dict.fromkeys(names.SPLITS, few)
     with pytest.raises(DataError, match=r"20 PNEUMONIA.* bound of 0.84.*asks for 0.90; add"):
-        check(splits, {}, limits=Limits(recall_lower_bound=0.9))
-    assert check(splits, {}, limits=Limits(recall_lower_bound=0.83)) == []
+        check(splits, {}, limits=DataLimits(recall_lower_bound=0.9))
+    assert check(splits, {}, limits=DataLimits(recall_lower_bound=0.83)) == []
 
 
 def test_the_component_wires_as_the_pipeline_does() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from components.ingest import report
 from components.ingest.entry import Entry, IngestError
-from components.ingest.inspection import Record, size_class
+from components.ingest.inspection import IngestRecord, size_class
 from components.ingest.ledger import Fate, decide
 from components.ingest.near_duplicates import difference_hash, pairs
 from components.ingest.settings import DataConfig
@@ -25,13 +25,15 @@ CONFIG = DataConfig(val_fraction=0.1, test_fraction=0.2)
 ALIKE = "0" * 64
 
 
-def record(path: str, content: str, label: int | None = 1, test: bool = False, **more) -> Record:
+def record(
+    path: str, content: str, label: int | None = 1, test: bool = False, **more
+) -> IngestRecord:
     alike = hashlib.sha256(content.encode()).hexdigest()
     more = {"group": f"patient of {content}", "difference_hash": alike} | more
-    return Record(path, path, label, test, sha256=content, **more)
+    return IngestRecord(path, path, label, test, sha256=content, **more)
 
 
-def fates(*records: Record) -> dict[str, Fate]:
+def fates(*records: IngestRecord) -> dict[str, Fate]:
     return dict(zip((one.path for one in records), decide(records, CONFIG), strict=True))
 
 
@@ -150,7 +152,7 @@ def test_without_an_official_test_split_one_is_divided_off():
     }  # fmt: skip
 
 
-def crowd(seed: int = 0) -> list[Record]:
+def crowd(seed: int = 0) -> list[IngestRecord]:
     """400 films of patients with one to nine films, with every kind of trouble among them."""
     dice = random.Random(seed)
     groups = [f"{dice.getrandbits(80):020x}" for _ in range(120)]

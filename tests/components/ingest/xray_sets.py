@@ -30,7 +30,7 @@ class Ingested:
         self.folder = folder
 
     @property
-    def report(self) -> report.Report:
+    def report(self) -> report.Ledger:
         return report.read(self.ledger.uri)
 
     def files(self, split: str) -> list[Path]:

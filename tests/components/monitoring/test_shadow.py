@@ -8,7 +8,7 @@ import pytest
 from client.request_log.outcomes import Outcome
 from client.request_log.record import digest
 from components.monitoring import page, shadow
-from components.monitoring.shadow import Counts, Shadow
+from components.monitoring.shadow import AgreementCounts, Shadow
 from tests.serving import tiny_model
 
 FILMS = [tiny_model.png(grey, side) for side in (16, 24) for grey in range(60, 180)]
@@ -52,7 +52,7 @@ def test_films_on_which_they_differ_are_counted_and_shown(versions: Path, tmp_pa
 
 
 def test_what_was_found_is_kept_for_a_promotion(tmp_path: Path) -> None:
-    called = Counts.of(np.array([True] * 120), np.array([True] * 119 + [False]))
+    called = AgreementCounts.of(np.array([True] * 120), np.array([True] * 119 + [False]))
     found = Shadow(films=120, called=called, missed=None, false_alarms=None)
     assert shadow.kept(tmp_path, "a" * 64, "b" * 64) is None
     shadow.keep(found, tmp_path, "a" * 64, "b" * 64)
@@ -62,6 +62,6 @@ def test_what_was_found_is_kept_for_a_promotion(tmp_path: Path) -> None:
 
 
 def test_few_films_prove_nothing() -> None:
-    called = Counts.of(np.array([True] * 20), np.array([True] * 19 + [False]))
+    called = AgreementCounts.of(np.array([True] * 20), np.array([True] * 19 + [False]))
     assert not Shadow(20, called, None, None).is_enough
     assert called.p_value == 1

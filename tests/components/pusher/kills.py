@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from components.pusher import promotion, versions
-from components.pusher.versions import Model, Record
+from components.pusher.versions import PublishedModel, PublishedRecord
 
 
 class World:
@@ -28,19 +28,19 @@ class World:
         self.damaged: set[int] = set()
         self._push(self.models[0])
 
-    def _artifact(self, folder: Path) -> Model:
+    def _artifact(self, folder: Path) -> PublishedModel:
         saved_model = folder / "Format-Serving"
         (saved_model / "variables").mkdir(parents=True)
         for name in ("saved_model.pb", "variables/variables.index", "variables/variables.data"):
             (saved_model / name).write_bytes(self.chance.randbytes(self.chance.randrange(1, 10**6)))
-        return Model(str(folder), versions.digest(saved_model))
+        return PublishedModel(str(folder), versions.digest(saved_model))
 
-    def _push(self, model: Model) -> None:
+    def _push(self, model: PublishedModel) -> None:
         """As AtomicPusher does."""
         there = versions.holders(self.serving, model.sha256)
         if all(versions.damage(self.serving, version) for version in there):
             source = Path(model.uri, "Format-Serving")
-            versions.publish(self.serving, source, Record(model, baseline=None))
+            versions.publish(self.serving, source, PublishedRecord(model, baseline=None))
         versions.prune(self.serving, 4)
 
     def act(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.pusher import promotion, versions
-from components.pusher.versions import Model, Record
+from components.pusher.versions import PublishedModel, PublishedRecord
 from pipeline.commands import promote
 
 
@@ -17,7 +17,10 @@ def publish(serving: Path, name: str) -> int:
     (model / "variables").mkdir(parents=True)
     (model / "saved_model.pb").write_text(name)
     (model / "variables" / "variables.index").write_text(name)
-    of = Record(Model(str(artifact), versions.digest(model)), baseline=Model("/before", "ab"))
+    of = PublishedRecord(
+        PublishedModel(str(artifact), versions.digest(model)),
+        baseline=PublishedModel("/before", "ab"),
+    )
     return versions.publish(serving, model, of)
 
 

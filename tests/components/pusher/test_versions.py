@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from components.pusher import versions
-from components.pusher.versions import Model, PublishError, Record
+from components.pusher.versions import PublishedModel, PublishedRecord, PublishError
 from tests.components.pusher import kills
 
-OF = Record(model=Model(uri="/artifacts/model/7", sha256="ab"), baseline=None)
+OF = PublishedRecord(model=PublishedModel(uri="/artifacts/model/7", sha256="ab"), baseline=None)
 
 PUBLISH_AND_DIE = """
 import os, signal, sys
@@ -84,7 +84,9 @@ def test_a_version_is_the_model_and_its_record(model: Path, serving: Path) -> No
 
 
 def test_the_record_keeps_the_baseline_and_the_promotion(model: Path, serving: Path) -> None:
-    of = Record(OF.model, baseline=Model("/artifacts/model/3", "ef"), promoted_from=12)
+    of = PublishedRecord(
+        OF.model, baseline=PublishedModel("/artifacts/model/3", "ef"), promoted_from=12
+    )
     assert versions.record(serving, versions.publish(serving, model, of)) == of
 
 
@@ -270,7 +272,7 @@ def test_a_version_is_out_of_sight_before_its_files_go(
 
 def test_the_first_version_of_a_model_is_found(model: Path, serving: Path) -> None:
     first = versions.publish(serving, model, OF)
-    versions.publish(serving, model, Record(Model("/other", "cd"), None))
+    versions.publish(serving, model, PublishedRecord(PublishedModel("/other", "cd"), None))
     versions.publish(serving, model, OF)
     assert versions.find(serving, "ab") == first
     assert versions.find(serving, "zz") is None
@@ -306,7 +308,9 @@ def test_a_version_shares_no_file_with_its_source(model: Path, serving: Path) ->
 def test_a_version_of_before_there_were_manifests_is_held_against_its_digest(
     model: Path, serving: Path
 ) -> None:
-    of = Record(Model("/artifacts/model/8", versions.digest(model)), baseline=None)
+    of = PublishedRecord(
+        PublishedModel("/artifacts/model/8", versions.digest(model)), baseline=None
+    )
     version = versions.publish(serving, model, of)
     (serving / str(version) / versions.MANIFEST).unlink()
 

@@ -50,7 +50,7 @@ def test_a_model_that_reads_brightness_loses_by_brightness_and_not_by_blur():
     assert (found.clean.sensitivity, found.clean.specificity, found.clean.auc) == (1, 1, 1)
     assert rows["darker", 5].sensitivity == 0
     assert rows["brighter", 5].specificity == 0
-    assert rows["blur", 5] == corruptions.Row("blur", 5, 1.0, 1.0, 1.0)
+    assert rows["blur", 5] == corruptions.CorruptionRow("blur", 5, 1.0, 1.0, 1.0)
     assert 0 < found.mean_drop < 0.5
     assert (found.healthy, found.sick) == (5, 5)
     assert sum(counted) == corruptions.asked(len(films))

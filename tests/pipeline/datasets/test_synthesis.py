@@ -33,7 +33,7 @@ def drawn(tmp_path_factory):
 def quick(monkeypatch):
     """For the tests of folders: films need not be drawn."""
     none = np.zeros((film.GRID, film.GRID), bool)
-    blank = film.Film(np.zeros((8, 8), np.uint16), none, none)
+    blank = film.DrawnFilm(np.zeros((8, 8), np.uint16), none, none)
     monkeypatch.setattr(film, "render", lambda *_: blank)
 
 

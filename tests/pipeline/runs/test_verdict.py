@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.evaluator.results import (
     Bound,
-    Counts,
+    ConfusionCounts,
     Evaluation,
     Figure,
     NoVerdictError,
@@ -26,7 +26,7 @@ def a_slice(key: str = "", value: str = "", recall: float = 0.95) -> Slice:
     return Slice(
         key=key,
         value=value,
-        counts=Counts(95, 5, 10, 90),
+        counts=ConfusionCounts(95, 5, 10, 90),
         recall=Figure("recall", recall, (0.888, 0.978)),
         precision=Figure("precision", 95 / 105, (0.83, 0.95)),
         specificity=Figure("specificity", 0.9, (0.82, 0.95)),
