@@ -32,4 +32,4 @@ class Entry:
     source: str | None = None
     problem: str = ""
     left_out: str = ""
-    told: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    told: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)

@@ -44,7 +44,8 @@ SOUND = {
 def raw(patient: str, label: int, **changes: bytes) -> bytes:
     example = tf.train.Example()
     values = example.features.feature
-    for name in (names.FILENAME, names.SHA256, names.SIZE_CLASS, names.SOURCE):
+    told = (names.FILENAME, names.SHA256, names.SIZE_CLASS, names.SOURCE, *names.GROUP_KEYS)
+    for name in told:
         values[name].bytes_list.value.append(b"x")
     values[names.IMAGE].bytes_list.value.append(b"\xff\xd8 not looked into")
     values[names.ETIOLOGY].bytes_list.value.append((b"normal", b"virus")[label % 2])
