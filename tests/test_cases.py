@@ -90,7 +90,7 @@ def _by_predict(base: Path, _: Path, capfd: pytest.CaptureFixture[str]) -> Told:
 def _by_check(base: Path, _: Path, __: pytest.CaptureFixture[str]) -> Told:
     from client import images
 
-    found = check(base, DataConfig(max_rejected=0.5))
+    found = check(base, DataConfig(max_rejected=0.5, file_names=True))
     shown = {film.name: _pixels(images.read(base / film.name).data) for film in found.films}
     return shown, {reject.name: reject.detail for reject in found.rejects}
 

@@ -17,7 +17,7 @@ from client.request_log.record import Record, encode
 SUFFIX: Final = ".tfrecord"
 _WAITING: Final = 1024  # records that wait for the disk; one more is dropped
 _PIXELS: Final = 64 * 2**20  # bytes of films that wait
-_AT_ONCE: Final = 256  # records between two syncs, at most
+_AT_ONCE: Final = 32  # records a write: small beside a file
 _FILES: Final = 16  # the log's bytes are kept in about so many files
 _DAY: Final = 86_400
 

@@ -122,7 +122,7 @@ def carry_out(
         show_more(console)
         outcome, report = verdict.of_run(folder), publish(folder)
         if logged := tracking.log_newest(folder):
-            console.print(escape(logged), highlight=False)
+            console.print(escape(logged), highlight=False, soft_wrap=True)
         return outcome, report
 
     console = Console()

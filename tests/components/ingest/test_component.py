@@ -184,6 +184,7 @@ def test_the_features_are_those_of_the_contract(hostile):
         names.ETIOLOGY: b"bacteria",
         names.SIZE_CLASS: b"small",
         names.SOURCE: b"jpeg",
+        **dict.fromkeys(names.GROUP_KEYS, b"unknown"),
         "split": "test",
     }
 

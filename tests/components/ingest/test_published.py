@@ -175,7 +175,7 @@ def test_when_all_files_are_rejected_the_commonest_reasons_are_said(tmp_path):
     assert "1 truncated, such as 'PNEUMONIA/cut.jpeg'" in said
     assert "\n" not in said
     with pytest.raises(IngestError, match=r"6 not_an_image, such as 'NORMAL/0.png'.*; 1 trunc"):
-        check(tmp_path / "set")
+        check(tmp_path / "set", DataConfig(file_names=True))
 
 
 def test_rare_reasons_are_counted_together():

@@ -26,7 +26,8 @@ def half(source, target):
     Path(target).write_bytes(content[: len(content) // 2])
     os.kill(os.getpid(), signal.SIGKILL)
 
-of = versions.Record(model=versions.Model("/artifacts/model/8", "cd"), baseline=None)
+model = versions.PublishedModel("/artifacts/model/8", "cd")
+of = versions.PublishedRecord(model, baseline=None)
 versions.publish(Path(sys.argv[1]), Path(sys.argv[2]), of, copy=half)
 """
 
@@ -36,7 +37,8 @@ from pathlib import Path
 from components.pusher import versions
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-of = versions.Record(model=versions.Model("/artifacts/model/8", "cd"), baseline=None)
+model = versions.PublishedModel("/artifacts/model/8", "cd")
+of = versions.PublishedRecord(model, baseline=None)
 try:
     versions.publish(Path(sys.argv[1]), Path(sys.argv[2]), of)
 except versions.PublishError as error:
