@@ -15,7 +15,7 @@ from components.files import unfit
 from components.image.settings import AugmentConfig, ImageConfig
 from components.ingest.settings import DataConfig
 from components.model.settings import ModelConfig, OperatingPointConfig
-from components.settings import Count, NonNegativeCount, settings
+from components.settings import Count, NonNegativeCount, known, settings
 from components.trainer.settings import TrainConfig, TuneConfig
 
 RUN_FN: Final = "components.trainer.run.run_fn"
@@ -111,7 +111,11 @@ class Config:
 
 
 def load(
-    path: Path | None = None, overrides: Sequence[str] = (), name: str | None = None
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    *,
+    of_run: bool = False,
 ) -> Config:
     """Reads a YAML file, `section.field=value` overrides and the run's name, in that order.
 
@@ -119,6 +123,8 @@ def load(
         path: the YAML file; None: the defaults hold.
         overrides: `section.field=value`, the value in YAML.
         name: the run's name; None: the file's, or the default.
+        of_run: whether a run wrote the file, maybe with older code: the settings that only that
+            code had are passed over.
 
     Returns:
         The configuration, checked.
@@ -137,6 +143,8 @@ def load(
             raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: must hold sections such as 'train:', not a bare value")
+    if of_run:
+        values = known(Config, values)
     for override in overrides:
         _apply(values, override)
     if name is not None:

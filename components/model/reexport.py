@@ -1,10 +1,8 @@
 """A trained version written anew by the code as it is: more outputs, the same weights."""
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,12 +17,7 @@ from components.model.network import build
 from components.model.operating_point import OperatingPoint
 from components.model.settings import ModelConfig
 from components.pusher.versions import MANIFEST, RECORD
-
-
-def _known(section: Any, fields: dict[str, Any]) -> Any:
-    """The settings that today's code still has; older ones went into Transform's graph, if any."""
-    mine = {field.name for field in dataclasses.fields(section)}
-    return section(**{name: value for name, value in fields.items() if name in mine})
+from components.settings import known
 
 
 def outputs(version: Path) -> set[str]:
@@ -45,7 +38,9 @@ def reexport(version: Path, target: Path) -> None:
     """
     summary = json.loads((version / EXTRA / SUMMARY).read_text("utf-8"))
     config = summary["config"]
-    image, model = _known(ImageConfig, config["image"]), _known(ModelConfig, config["model"])
+    # What older code had besides went into Transform's graph, if anywhere.
+    image = ImageConfig(**known(ImageConfig, config["image"]))
+    model = ModelConfig(**known(ModelConfig, config["model"]))
     loaded = tf.saved_model.load(str(version))
     # Which weights it starts from does not matter: all are set anew below.
     start = imagenet.load("random", width=model.width, seed=0)

@@ -5,8 +5,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from client.request_log import reader
 from client.request_log.record import Film
 from components.model.card import EXTRA, SUMMARY
@@ -75,11 +73,12 @@ class Watched:
     def _gate(self) -> float | None:
         if self.run is None or not self.run.config.is_file():
             return None
-        settings = yaml.safe_load(self.run.config.read_text("utf-8")) or {}
-        from pipeline.config import Config
+        from pipeline import config
 
-        gate = Config().gate.recall_lower_bound
-        return float(settings.get("gate", {}).get("recall_lower_bound", gate) or 0)
+        try:
+            return config.load(self.run.config, of_run=True).gate.recall_lower_bound
+        except config.ConfigError:  # of older code, whose words have another meaning now
+            return None
 
 
 def write_metrics(path: Path, values: Sequence[tuple[str, str, float]]) -> None:

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         name, serving, path = _base(args)
-        config = configuration.load(path, [*_SPLITS, *args.set], name)
+        config = configuration.load(path, [*_SPLITS, *args.set], name, of_run=True)
     except (FileNotFoundError, configuration.ConfigError) as error:
         return complain("recalibrate", error, USAGE)
     if fault := listing.fault(args.data or args.unlabelled):

@@ -81,3 +81,11 @@ def test_a_broken_file_is_one_line_that_names_it(tmp_path, text):
 def test_a_configuration_cannot_be_changed_after_loading():
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.load(None).train.epochs = 9
+
+
+def test_the_settings_of_an_older_run_are_read_without_those_that_are_gone(tmp_path):
+    older = tmp_path / "config.yaml"
+    older.write_text("image: {crop_lungs: false, low_pass: 0, size: 96}\nupload: {to: s3}\n")
+    assert config.load(older, of_run=True).image.size == 96
+    with pytest.raises(config.ConfigError, match=r"image\.crop_lungs"):
+        config.load(older)
