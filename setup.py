@@ -94,6 +94,7 @@ setup(
     package_data={
         "client.pacs": ["deploy/*", "templates/*"],
         "components.image": ["frontal.npz", "lung_network.npz"],
+        "components.monitoring": ["templates/*"],
         "components.reporter": ["templates/*"],
         "client.web": ["openapi.json", "static/**/*", "templates/*"],
         "pipeline": ["schema.pbtxt"],
