@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from components.model.settings import FILM, KIND
+
 EXTRA: Final = "assets.extra"  # of a version; servers read nothing but warm-up requests in there
 SUMMARY: Final = "training.json"
 CARD: Final = "model_card.json"
@@ -101,9 +103,10 @@ def documents(summary: Mapping[str, Any]) -> dict[str, bytes]:
 
 def _of_before(summary: Mapping[str, Any]) -> dict[str, str]:
     """The network of a version from before its summary said which it is."""
+    model = summary["config"]["model"]
     return {
-        "kind": "VGG-16 (Simonyan and Zisserman 2015), global average pooling, one logit",
-        "trained": f"{summary['config']['model']['first_trainable']} and after",
+        "kind": KIND.format(model.get("evidence", FILM)),
+        "trained": f"{model['first_trainable']} and after",
     }
 
 

