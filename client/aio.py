@@ -57,10 +57,7 @@ class AsyncPneumoniaClient:
         request = self._requests.predict(xray, cam)
         response = await self._call(self._methods.predict, request)
         latency = time.perf_counter() - start
-        answer = exchange.prediction(response, latency, xray.notes)
-        if self._log:
-            self._log.put(exchange.record(xray, request, response, latency, self._log.pixels))
-        return answer
+        return exchange.answered(xray, request, response, latency, self._log)
 
     async def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4

@@ -96,10 +96,7 @@ class PneumoniaClient:
         request = self._requests.predict(xray, cam)
         response = self._call(method, request)
         latency = time.perf_counter() - start
-        answer = exchange.prediction(response, latency, xray.notes)
-        if self._log:
-            self._log.put(exchange.record(xray, request, response, latency, self._log.pixels))
-        return answer
+        return exchange.answered(xray, request, response, latency, self._log)
 
     def stream(
         self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4

@@ -9,6 +9,7 @@ from client import contract, protos, tensors
 from client.errors import ServerError
 from client.images import XRay
 from client.request_log.record import Record, digest
+from client.request_log.writer import RequestLog
 from client.results import Metadata, Prediction, Signature, TensorInfo, VersionStatus
 
 LARGE: Final = (contract.HEATMAP, contract.LUNGS, contract.OVERLAY)  # of no request log
@@ -116,6 +117,30 @@ def prediction(response: Any, latency: float, notes: tuple[str, ...] = ()) -> Pr
         overlay=row.get(contract.OVERLAY),
         notes=notes,
     )
+
+
+def answered(
+    xray: XRay, request: Any, response: Any, latency: float, log: RequestLog | None
+) -> Prediction:
+    """Reads an answer, and writes it to a request log where there is one.
+
+    Args:
+        xray: the X-ray that was sent.
+        request: its PredictRequest.
+        response: the PredictResponse.
+        latency: seconds from request to answer.
+        log: gets the record.
+
+    Returns:
+        The answer.
+
+    Raises:
+        ServerError: as `prediction`; then nothing is logged.
+    """
+    answer = prediction(response, latency, xray.notes)
+    if log:
+        log.put(record(xray, request, response, latency, log.pixels))
+    return answer
 
 
 def record(xray: XRay, request: Any, response: Any, latency: float, pixels: bool) -> Record:
