@@ -28,16 +28,7 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
     Raises:
         IngestError: `data_root` is missing or holds no X-rays of known class.
     """
-    _prepare(config, folder)
-    LocalDagRunner().run(
-        create_pipeline(
-            config,
-            **_places(config, data_root, folder),
-            cache_dir=str(folder.cache.resolve()),
-            baseline=served_model_resolver(folder.serving.resolve()),
-            last_run=last_run_resolver,
-        )
-    )
+    _train(config, data_root, folder, baseline=served_model_resolver(folder.serving.resolve()))
     promotion.repair(folder.serving)  # a cached push looks at no file
 
 
@@ -52,16 +43,7 @@ def tune(config: Config, data_root: Path, folder: RunFolder) -> None:
     Raises:
         IngestError: `data_root` is missing or holds no X-rays of known class.
     """
-    _prepare(config, folder)
-    LocalDagRunner().run(
-        create_pipeline(
-            config,
-            **_places(config, data_root, folder),
-            cache_dir=str(folder.cache.resolve()),
-            last_run=last_run_resolver,
-            only_tune=True,
-        )
-    )
+    _train(config, data_root, folder, only_tune=True)
 
 
 def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) -> None:
@@ -83,6 +65,19 @@ def recalibrate(config: Config, base: Path, data_root: Path, folder: RunFolder) 
             base=base.resolve(),
             base_sha256=versions.digest(base),
             **_places(config, data_root, folder),
+        )
+    )
+
+
+def _train(config: Config, data_root: Path, folder: RunFolder, **further: Any) -> None:
+    _prepare(config, folder)
+    LocalDagRunner().run(
+        create_pipeline(
+            config,
+            **_places(config, data_root, folder),
+            cache_dir=str(folder.cache.resolve()),
+            last_run=last_run_resolver,
+            **further,
         )
     )
 
