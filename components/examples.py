@@ -1,4 +1,4 @@
-"""Reads the films of one split, as often as needed, with one batch in memory."""
+"""Reads the films of a split or of files, with one batch in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from client import images
+from client.image_errors import ImageError
 from components import names
 
 SLICE: Final = 16  # images worked on at a time, whatever the batch
@@ -58,6 +60,28 @@ def batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
     iterator = iter(values)
     while batch := list(islice(iterator, SLICE)):
         yield batch
+
+
+def different(files: Iterable[Path], unreadable: list[Path]) -> Iterator[bytes]:
+    """Reads image files as the client does, each film once, however many files hold it.
+
+    Args:
+        files: images of any kind that `client.images` takes.
+        unreadable: gets the files that cannot be used.
+
+    Yields:
+        A film as JPEG or PNG, as it would be sent.
+    """
+    seen: set[str] = set()
+    for file in files:
+        try:
+            xray = images.read(file)
+        except ImageError:
+            unreadable.append(file)
+            continue
+        if xray.sha256 not in seen:
+            seen.add(xray.sha256)
+            yield xray.data
 
 
 def sample(labels: NDArray[np.int64], count: int, seed: int) -> list[int]:

@@ -12,8 +12,9 @@ from client.request_log.record import Film, Record, digest, encode, films
 from components import names
 from components.examples import Split, batches
 from components.files import replacing
-from components.progress import bar
+from components.progress import tracked
 
+TITLE = "films of the reference"
 _MOST = 1_000  # films: more would prove nothing that these do not
 
 
@@ -33,7 +34,7 @@ def of_splits(version: Path, splits: Sequence[Path], kept: Path) -> list[Film]:
             # In the split's own mixture, so that the share of sick films is the split's.
             places = np.linspace(0, len(labels) - 1, min(len(labels), _MOST // len(splits)))
             images += split.images(sorted({int(place) for place in places}))
-        write(version, images, kept)
+        write(version, tracked(images, TITLE, len(images)), kept)
     return read(kept)
 
 
@@ -46,8 +47,7 @@ def write(version: Path, images: Iterable[bytes], target: Path) -> None:
         target: a file of the request log's format, written whole or not at all.
     """
     predict = tf.saved_model.load(str(version)).signatures[names.PREDICT_IMAGE]
-    images = list(images)
-    with replacing(target) as file, bar("films of the reference", len(images)) as progress:
+    with replacing(target) as file:
         for batch in batches(images):
             start = time.time()
             answer = {name: value.numpy() for name, value in predict(tf.constant(batch)).items()}
@@ -61,7 +61,6 @@ def write(version: Path, images: Iterable[bytes], target: Path) -> None:
                 latency=time.time() - start,
             )
             file.write(tfrecord.framed(encode(record)))
-            progress.update(len(batch))
 
 
 def read(file: Path) -> list[Film]:

@@ -1,6 +1,5 @@
 """A pushed version whose logits are moved to where another hospital's films have put them."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -12,10 +11,8 @@ import numpy as np
 import tensorflow as tf
 from scipy import special
 
-from client import images
-from client.image_errors import ImageError
 from components import names
-from components.examples import SLICE
+from components.examples import batches, different
 from components.model import card, variables
 from components.model.card import EXTRA, RECALIBRATION, SUMMARY
 from components.progress import tracked
@@ -59,32 +56,14 @@ def ask(base: Path, files: Sequence[Path]) -> Asked:
         files: images; unreadable ones are counted.
     """
     predict = tf.saved_model.load(str(base)).signatures[names.PREDICT_IMAGE]
-    seen: set[bytes] = set()
-    parts: list[np.ndarray] = []
-    unreadable, cut, batch = 0, np.nan, []
-
-    def answered(batch: list[bytes]) -> float:
+    unreadable: list[Path] = []
+    parts, cut = [], np.nan
+    for batch in batches(different(tracked(files, "films", len(files)), unreadable)):
         answer = predict(tf.constant(batch))
         inside = np.clip(answer[names.PROBABILITY].numpy().astype(np.float64), 1e-7, 1 - 1e-7)
         parts.append(special.logit(inside))
-        return float(special.logit(answer[names.THRESHOLD].numpy()[0].astype(np.float64)))
-
-    for file in tracked(files, "films", len(files)):
-        try:
-            data = images.read(file).data
-        except ImageError:
-            unreadable += 1
-            continue
-        digest = hashlib.sha256(data).digest()
-        if digest not in seen:
-            seen.add(digest)
-            batch.append(data)
-        if len(batch) == SLICE:
-            cut = answered(batch)
-            batch = []
-    if batch:
-        cut = answered(batch)
-    return Asked(np.concatenate(parts) if parts else np.empty(0), cut, unreadable)
+        cut = float(special.logit(answer[names.THRESHOLD].numpy()[0].astype(np.float64)))
+    return Asked(np.concatenate(parts) if parts else np.empty(0), cut, len(unreadable))
 
 
 def write(base: Path, fitted: Fitted, base_sha256: str, target: Path) -> None:

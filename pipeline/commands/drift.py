@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.exit_codes import DONE, DRIFTED, FAILED, USAGE
+from client.results import LIMIT
 from pipeline.commands.console import complain, start_tensorflow
-from pipeline.commands.monitored import Watched, add_log, write_metrics
+from pipeline.commands.monitored import Watched, add_log, add_metrics, write_metrics
 
 if TYPE_CHECKING:  # TensorFlow and what comes with it
     from client.request_log.outcomes import Outcome
@@ -41,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--page", type=Path, help=f"the page that is written; default: {_PAGE} in the log's folder"
     )
-    parser.add_argument(
-        "--metrics", type=Path, metavar="FILE.prom", help="for Prometheus's textfile collector"
-    )
+    add_metrics(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -99,23 +98,20 @@ def _reference(
     args: argparse.Namespace, watched: Watched, every: "Sample"
 ) -> tuple[str, "Sample", "Sample"]:
     """What to compare with, in words and films, and the films to compare."""
-    from client import images, listing
-    from client.image_errors import ImageError
+    from client import listing
     from components import names
+    from components.examples import different
     from components.monitoring import reference, sample
+    from components.progress import tracked
 
     if args.baseline:
         words = f"the log's first {args.baseline} films"
         return words, every[slice(0, args.baseline)], every[slice(args.baseline, None)]
     if args.films:
-        contents = []
-        for file in listing.files([args.films]):
-            try:
-                contents.append(images.read(file).data)
-            except ImageError:
-                continue
         kept = args.log / f"reference-{watched.sha256[:8]}.kept"
-        reference.write(watched.path, contents, kept)
+        files = listing.files([args.films])
+        films = different(tracked(files, reference.TITLE, len(files)), [])
+        reference.write(watched.path, films, kept)
         return f"the films of {args.films}", sample.of(reference.read(kept)), every
     if watched.run is None:
         raise FileNotFoundError("a folder of versions has no films; give --films or --baseline")
@@ -127,8 +123,8 @@ def _reference(
     if not splits or not all(split.is_dir() for split in splits):
         raise FileNotFoundError(f"{watched.run.root}: its films are gone; give --films")
     kept = watched.run.root / "monitoring" / f"reference-{watched.sha256[:8]}.kept"
-    films = reference.of_splits(watched.path, splits, kept)
-    return "the films the run judged the model on", sample.of(films), every
+    judged = reference.of_splits(watched.path, splits, kept)
+    return "the films the run judged the model on", sample.of(judged), every
 
 
 def _divergences(
@@ -167,7 +163,7 @@ def _metrics(report: "DriftReport") -> list[tuple[str, str, float]]:
 
 
 def _at_least_half(values: "Floats") -> float:
-    return float((values >= 0.5).mean())
+    return float((values >= LIMIT).mean())
 
 
 def _line(report: "DriftReport", target: Path) -> str:

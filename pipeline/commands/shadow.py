@@ -73,18 +73,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _films(args: argparse.Namespace) -> list[bytes]:
     """Different films, of a folder or the log. Raises RequestLogError."""
-    from client import images, listing
-    from client.image_errors import ImageError
+    from client import listing
     from client.request_log import reader
+    from components.examples import different
 
-    if not args.films:
-        kept = {film.sha256: film.pixels for film in reader.read(args.log) if film.pixels}
-        return list(kept.values())
-    found = {}
-    for file in listing.files([args.films]):
-        try:
-            xray = images.read(file)
-        except ImageError:
-            continue
-        found[xray.sha256] = xray.data
-    return list(found.values())
+    if args.films:
+        return list(different(listing.files([args.films]), []))
+    kept = {film.sha256: film.pixels for film in reader.read(args.log) if film.pixels}
+    return list(kept.values())
