@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from benchmarks import options
 from benchmarks.shortcuts import newest
+from client.results import LIMIT
 from components import names
 from components.examples import batches
 from components.statistics import area_under_roc, newcombe, wilson
 
 FOLDERS = ("external", "hannover", "cases")
-_LIMIT = 0.5
 
 
 def main() -> None:
@@ -80,8 +80,8 @@ def shares(folder: str, answers: pd.DataFrame) -> tuple[str, ...]:
     """How many are no chest film to the model, unlike the films it learned from, and sick."""
     count = len(answers)
     found = (
-        answers[names.QUALITY] < _LIMIT,
-        answers[names.FAMILIARITY] < _LIMIT,
+        answers[names.QUALITY] < LIMIT,
+        answers[names.FAMILIARITY] < LIMIT,
         answers[names.LABEL] == 1,
     )
     texts = (

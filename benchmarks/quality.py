@@ -23,10 +23,10 @@ from sklearn.datasets import load_sample_images
 
 from benchmarks import options, packages
 from benchmarks.shortcuts import newest
+from client.results import LIMIT
 from components import names
 from components.examples import Split, batches, parsed
 
-_LIMIT = 0.5
 _EACH = 100  # drawn pictures of a kind
 _FEW = 8  # of each kind, in a rehearsal
 _SLICES = ("CT_small.dcm", "MR_small.dcm", "examples_overlay.dcm", "SC_rgb.dcm")
@@ -54,7 +54,7 @@ def main() -> None:
     rows = []
     for name, pictures in kinds.items():
         quality = asked(model, itertools.islice(pictures, _FEW) if said.quick else pictures)
-        below = float((quality < _LIMIT).mean())
+        below = float((quality < LIMIT).mean())
         median = float(np.median(quality))
         rows.append((name, str(len(quality)), f"{below:.1%}", f"{median:.2f}"))
     print(options.table(("pictures", "count", "below 0.5", "median quality"), rows))

@@ -6,7 +6,7 @@ DistributionValidator measures it between splits, says how much.
 
 from typing import Final
 
-import pandas as pd  # type: ignore[import-untyped,unused-ignore]
+import pandas as pd
 import tfx  # noqa: F401 - TFDV can be imported only after it
 
 import tensorflow_data_validation as tfdv  # isort: skip

@@ -20,9 +20,7 @@ from components.monitoring.sample import Floats, Sample
 from components.statistics import Interval, wilson
 
 FEWEST: Final = 20  # films of a window that can be told anything of
-LEVEL: Final = (
-    0.01  # of 0.05, two in twenty windows of films that were alike: patients have several
-)
+LEVEL: Final = 0.01  # at 0.05 two windows in twenty that were alike: patients have several films
 _MOST: Final = 500  # films of a window that are compared: more would find what does not matter
 _EDGE: Final = 1e-6
 

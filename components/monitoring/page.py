@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 from PIL import Image
 
@@ -17,11 +17,11 @@ from components.monitoring.estimate import Estimate
 from components.monitoring.sample import Sample
 from components.monitoring.shadow import Shadow, ShadowDifference
 from components.pictures import thumbnail
+from components.reporter import html
 from components.reporter.plot import Plot, count_axis, range_axis, unit_axis
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _SIDE: Final = 320  # pixels of a heat map
-_STYLE: Final = Path(__file__).parents[1] / "reporter" / "templates"
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,7 @@ def _picture(png: bytes) -> str:
 
 
 def _template(name: str) -> Template:
-    environment = Environment(
-        loader=FileSystemLoader([_TEMPLATES, _STYLE]),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["num"] = lambda value, digits=3: (
-        "–" if value != value else f"{value:.{digits}f}"
-    )
-    return environment.get_template(name)
+    return html.environment(_TEMPLATES, html.TEMPLATES).get_template(name)
 
 
 def _shares(report: DriftReport) -> Markup:

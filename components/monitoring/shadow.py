@@ -1,8 +1,7 @@
 """A candidate asked about films that the served model answered, outside every answer's path.
 
-Decisions are compared by Q. McNemar's test ("Note on the sampling error of the difference between
-correlated proportions", Psychometrika 12, 1947), exactly: of the films on which the two differ, is
-one of them right, or calling sick, more often than chance would have it?
+Decisions are compared by McNemar's exact test: of the films on which the two differ, is one of
+them right, or calling sick, more often than chance would have it?
 """
 
 import json
@@ -13,7 +12,6 @@ from typing import Final
 
 import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from client.request_log.outcomes import Outcome
 from client.request_log.record import digest
@@ -21,6 +19,7 @@ from components import names
 from components.examples import batches
 from components.files import replacing
 from components.progress import bar
+from components.statistics import mcnemar
 
 FEWEST: Final = 100  # films on which a candidate can be found no worse
 LEVEL: Final = 0.05
@@ -51,7 +50,7 @@ class AgreementCounts:
             only_served=first,
             only_candidate=second,
             neither=int((~served & ~candidate).sum()),
-            p_value=float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0,
+            p_value=mcnemar(first, second),
         )
 
 
@@ -73,7 +72,7 @@ class Shadow:
     @property
     def is_worse(self) -> bool:
         """Whether the candidate misses more; without sick outcomes, whether it calls fewer sick."""
-        if self.missed and self.missed.both + self.missed.neither + self._differing(self.missed):
+        if self.missed:
             lost = self.missed.only_candidate > self.missed.only_served
             return lost and self.missed.p_value < LEVEL
         fewer = self.called.only_served > self.called.only_candidate
@@ -83,10 +82,6 @@ class Shadow:
     def is_enough(self) -> bool:
         """Whether it saw enough films."""
         return self.films >= FEWEST
-
-    @staticmethod
-    def _differing(counts: AgreementCounts) -> int:
-        return counts.only_served + counts.only_candidate
 
 
 @dataclass(frozen=True)

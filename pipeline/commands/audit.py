@@ -2,7 +2,6 @@
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from client.exit_codes import DONE, FAILED, REFUSED, USAGE
 from pipeline.commands.console import complain
-from pipeline.commands.monitored import Watched, add_log, write_metrics
+from pipeline.commands.monitored import Watched, add_log, add_metrics, write_metrics
 
 if TYPE_CHECKING:  # scipy and scikit-learn take a second
     from components.monitoring.audit import Audit
@@ -23,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bound", type=_share, help="least lower bound of recall; default: the run's gate's"
     )
-    parser.add_argument(
-        "--metrics", type=Path, metavar="FILE.prom", help="for Prometheus's textfile collector"
-    )
+    add_metrics(parser)
 
 
 def run(args: argparse.Namespace) -> int:

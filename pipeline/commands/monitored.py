@@ -22,6 +22,13 @@ def add_log(parser: argparse.ArgumentParser) -> None:
     add_where(parser)
 
 
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """Adds `--metrics`, the file that `write_metrics` writes."""
+    parser.add_argument(
+        "--metrics", type=Path, metavar="FILE.prom", help="for Prometheus's textfile collector"
+    )
+
+
 class Watched:
     """The served version of a run or a folder, and the numbers under which its model answers."""
 
