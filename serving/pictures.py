@@ -5,6 +5,7 @@ TensorFlow decodes a picture in one operation: no deadline ends it, nor a caller
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -36,17 +37,21 @@ def check(inputs: Mapping[str, np.ndarray]) -> None:
                     _check(picture)
 
 
+def features(value: bytes) -> Mapping[str, Any]:
+    """The features of a serialized tf.Example by name; none of what is no tf.Example."""
+    from tensorflow.core.example import example_pb2
+
+    try:
+        return example_pb2.Example.FromString(value).features.feature
+    except DecodeError:
+        return {}
+
+
 def _pictures(value: bytes) -> Iterator[bytes]:
     if value.startswith((_PNG, _JPEG)):
         yield value
         return
-    from tensorflow.core.example import example_pb2
-
-    try:
-        features = example_pb2.Example.FromString(value).features.feature
-    except DecodeError:
-        return
-    for feature in features.values():
+    for feature in features(value).values():
         yield from (one for one in feature.bytes_list.value if one.startswith((_PNG, _JPEG)))
 
 

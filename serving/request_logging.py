@@ -16,7 +16,7 @@ import numpy as np
 
 from client.request_log.record import Record, digest
 from client.request_log.writer import LogLimits, RequestLog, RequestLogError
-from serving import logs
+from serving import logs, pictures
 from serving.config_files import ConfigFileError
 from serving.errors import invalid_argument
 from serving.metrics import Metrics
@@ -154,12 +154,5 @@ class RequestLogging:
 def _film(alias: str, value: Any) -> bytes:
     """The film in a value: a tf.Example holds it as one of its features."""
     content = value if isinstance(value, bytes) else str(value).encode()
-    if alias != _EXAMPLES:
-        return content
-    from tensorflow.core.example import example_pb2
-
-    try:
-        held = example_pb2.Example.FromString(content).features.feature[_IMAGE].bytes_list.value
-    except Exception:  # it was answered, whatever it is
-        return content
-    return held[0] if held else content
+    image = pictures.features(content).get(_IMAGE) if alias == _EXAMPLES else None
+    return image.bytes_list.value[0] if image and image.bytes_list.value else content
