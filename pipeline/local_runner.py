@@ -13,9 +13,10 @@ from pipeline.pipeline import create_pipeline, create_recalibration
 from pipeline.resolvers import last_run_resolver, served_model_resolver
 from pipeline.runs import lineage
 from pipeline.runs.folder import RunFolder
+from pipeline.runs.since import find
 
 
-def run(config: Config, data_root: Path, folder: RunFolder) -> None:
+def run(config: Config, data_root: Path, folder: RunFolder, since: int | None = None) -> None:
     """Runs every step whose inputs, configuration or code changed since the folder's last run.
 
     Call it under the folder's lock. It raises what the failing step raised.
@@ -24,11 +25,20 @@ def run(config: Config, data_root: Path, folder: RunFolder) -> None:
         config: the run's configuration.
         data_root: what ingest takes: a folder of classes, or one with a manifest.
         folder: where the run keeps its things.
+        since: a version that the folder serves, to train on from; its films keep their splits.
 
     Raises:
         IngestError: `data_root` is missing or holds no X-rays of known class.
+        RunFolderError: there is no such version, or it is none of this folder's own.
     """
-    _train(config, data_root, folder, baseline=served_model_resolver(folder.serving.resolve()))
+    known = find(folder, since) if since is not None else None
+    _train(
+        config,
+        data_root,
+        folder,
+        since=known,
+        baseline=served_model_resolver(folder.serving.resolve()),
+    )
     promotion.repair(folder.serving)  # a cached push looks at no file
 
 

@@ -10,9 +10,11 @@ from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
 from tfx.components.tuner.component import Tuner
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import BaseChannel
+from tfx.types.standard_artifacts import Model
 
 from components import names
 from components.augmenter.component import Augmenter
@@ -22,6 +24,7 @@ from pipeline import steps
 from pipeline.beam.arguments import beam_args
 from pipeline.code_version import code_version, version_of
 from pipeline.config import Config
+from pipeline.runs.since import Since
 
 
 def create_pipeline(
@@ -38,6 +41,7 @@ def create_pipeline(
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
     schema_file: str = str(steps.SCHEMA),
     only_tune: bool = False,
+    since: Since | None = None,
 ) -> Pipeline:
     """The pipeline from a folder of X-rays to a pushed model; every runner runs this one.
 
@@ -57,8 +61,10 @@ def create_pipeline(
         metadata: ML Metadata's connection, where the runner does not bring its own.
         schema_file: the schema, as the machine that runs the steps finds it.
         only_tune: whether the Tuner is the last step.
+        since: the served model to train on from, and the films that it knows.
     """
-    checked = steps.data(config, data_root, data_fingerprint, schema_file, last_run)
+    films = since.films if since else ""
+    checked = steps.data(config, data_root, data_fingerprint, schema_file, last_run, films)
     transform = _transform(config, checked.examples, checked.schema.outputs["schema"])
     transform.add_upstream_node(checked.gate)
     augmenter = Augmenter(
@@ -86,7 +92,9 @@ def create_pipeline(
     tuner = _tuner(config, inputs, custom_config) if config.tune.trials else None
     if tuner and only_tune:
         return _pipeline(config, [*before, tuner], pipeline_root, metadata)
+    base = _base(since.model) if since else None
     trainer = Trainer(
+        base_model=base.outputs["result"] if base else None,
         run_fn=config.code.run_fn,
         **inputs,
         eval_args=trainer_pb2.EvalArgs(
@@ -100,6 +108,7 @@ def create_pipeline(
     components = [
         *before,
         *([tuner] if tuner else []),
+        *([base] if base else []),
         trainer,
         *([baseline_node] if baseline_node else []),
         *steps.release(config, checked, model, serving_dir, baseline_node, infra_validator),
@@ -121,6 +130,11 @@ def _pipeline(
         metadata_connection_config=metadata,
         beam_pipeline_args=beam_args(config.beam),
     )
+
+
+def _base(model: str) -> Importer:
+    """A node that gives an earlier model's artifact."""
+    return Importer(source_uri=model, artifact_type=Model).with_id("BaseModel")
 
 
 def _tuner(config: Config, inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> Tuner:

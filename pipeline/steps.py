@@ -61,6 +61,7 @@ def data(
     fingerprint: str,
     schema_file: str,
     last_run: Callable[[BaseChannel], BaseNode] | None = None,
+    since: str = "",
 ) -> CheckedExamples:
     """From a folder of X-rays to examples that a model can come from.
 
@@ -71,6 +72,7 @@ def data(
         schema_file: the examples' schema, as pbtxt.
         last_run: makes, of the statistics' channel, the node whose output `before` are the
             statistics of the last run's data; None: no comparison.
+        since: films.csv of an earlier ingest, whose films keep their splits; empty: none.
     """
     ingest = XrayExampleGen(
         input_base=data_root,
@@ -78,6 +80,7 @@ def data(
         seed=config.seed,
         fingerprint=fingerprint,
         code_version=code_version("components.ingest.component"),
+        since=since,
     )
     schema = ImportSchemaGen(schema_file=schema_file)
     # With the schema, the images' bytes are not counted as if they were words.
@@ -90,8 +93,8 @@ def data(
     comparisons: list[BaseNode] = [test_shift]
     if last_run:
         before = last_run(found)
-        since = shifts.since_last_run(found, before.outputs[resolvers.BEFORE], config.shift)
-        comparisons += [before, since]
+        shift = shifts.since_last_run(found, before.outputs[resolvers.BEFORE], config.shift)
+        comparisons += [before, shift]
     limits = DataLimits(
         config.shift.stop_label, config.shift.stop_loss, config.gate.recall_lower_bound
     )

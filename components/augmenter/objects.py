@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from components.augmenter.choice import marks, pick
+
 _MOST = 3  # objects on a film
 _PATCH = 0.2  # of the side: a corner that may hold a lead letter
 _LEAD = 250  # lead is as bright as this, and covers between these shares of its corner
@@ -42,7 +44,7 @@ def lay(image: np.ndarray, patches: np.ndarray, draw: np.random.Generator) -> np
     """
     for _ in range(draw.integers(1, _MOST + 1)):
         if len(patches) and draw.random() < 0.3:
-            image = _transplanted(image, patches[draw.integers(len(patches))], draw)
+            image = _transplanted(image, patches[pick(marks(patches), draw)], draw)
         else:
             film = Image.fromarray(image)
             _DRAWN[draw.integers(len(_DRAWN))](ImageDraw.Draw(film), film.width, draw)

@@ -21,16 +21,25 @@ from tfx.types import Channel, ComponentSpec, artifact_utils, component_spec, st
 from tfx.types.artifact import Artifact
 
 from components import names
-from components.ingest import groups, ledger, listing, passes, report, splitting, work_lists
+from components.ingest import (
+    groups,
+    ledger,
+    listing,
+    passes,
+    report,
+    splitting,
+    work_lists,
+)
 from components.ingest.entry import Entry, IngestError
 from components.ingest.inspection import IngestRecord, Inspector
 from components.ingest.ledger import Fate
 from components.ingest.settings import DataConfig
+from components.ingest.spans import Spans
 from components.ingest.work_lists import WorkList
 
 
 class IngestReport(Artifact):
-    """A folder with report.json, rejects.csv, duplicates.csv, names.csv: see `report.write`."""
+    """A folder with report.json, rejects.csv, duplicates.csv, films.csv, names.csv."""
 
     TYPE_NAME = "pneumonia.IngestReport"  # Kubeflow wants namespace.Name
 
@@ -57,6 +66,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         base = Path(exec_properties["input_base"])
         config = DataConfig(**json.loads(exec_properties["data_config"]))
         seed = exec_properties["seed"]
+        known = Spans.since(exec_properties["since"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         report_folder = artifact_utils.get_single_instance(output_dict["ingest_report"]).uri
         work = f"{report_folder}/work"
@@ -68,13 +78,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             salt = secrets.token_bytes(32)
             inspector = Inspector(listing.folder_of(base), config, seed, salt)
             records = self._inspect(inspector, entries, work)
-            fates = ledger.decide(records, config)
+            fates = ledger.decide(records, config, known.splits)
             ingested = report.build(records, fates, left_out, config.patient_pattern)
             report.check(ingested, records, fates, config.max_rejected)
+            ingested.notes[:0] = known.notes(records, fates)
             self._store(inspector, records, fates, work, examples)
+            examples.span, examples.version = known.span, 0
         finally:
             fileio.rmtree(work)
         report.write(report_folder, ingested, records, fates)
+        known.write(report_folder, records, fates)
         if not config.file_names:
             report.write_names(report_folder, records)
         for note in ingested.notes:
@@ -126,6 +139,7 @@ class XrayExampleGenSpec(ComponentSpec):
         "input_base": component_spec.ExecutionParameter(type=str),
         "data_config": component_spec.ExecutionParameter(type=str),
         "seed": component_spec.ExecutionParameter(type=int),
+        "since": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
         "code_version": component_spec.ExecutionParameter(type=str),
     }
@@ -140,7 +154,7 @@ class XrayExampleGen(base_beam_component.BaseBeamComponent):
     """Reads JPEG, PNG and DICOM files into tf.Examples with the splits train, val and test.
 
     Outputs: `examples`, gzipped TFRecords with the features of components/names.py, and
-    `ingest_report`, see `report.Ledger`.
+    `ingest_report`, see `report.Ledger` and `spans`.
 
     Args:
         input_base: what `listing.entries` takes; all of Beam's workers must see it.
@@ -148,19 +162,27 @@ class XrayExampleGen(base_beam_component.BaseBeamComponent):
         seed: of the order in which patients go to the splits.
         fingerprint: `listing.fingerprint` of `input_base`; part of the cache key.
         code_version: fingerprint of the sources; part of the cache key.
+        since: films.csv of an earlier ingest, whose films keep their splits; empty: there is none.
     """
 
     SPEC_CLASS = XrayExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
-        self, input_base: str, data_config: str, seed: int, fingerprint: str, code_version: str
+        self,
+        input_base: str,
+        data_config: str,
+        seed: int,
+        fingerprint: str,
+        code_version: str,
+        since: str = "",
     ) -> None:
         super().__init__(
             XrayExampleGenSpec(
                 input_base=input_base,
                 data_config=data_config,
                 seed=seed,
+                since=since,
                 fingerprint=fingerprint,
                 code_version=code_version,
                 examples=Channel(type=standard_artifacts.Examples),
@@ -182,7 +204,6 @@ def _entries(base: Path, config: DataConfig, seed: int, left_out: Counter[str]) 
 
 def _describe(examples: Artifact) -> None:
     examples.split_names = artifact_utils.encode_split_names(list(names.SPLITS))
-    examples.span, examples.version = 0, 0
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, "tfrecords_gzip")
 

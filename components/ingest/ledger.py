@@ -4,6 +4,7 @@ import dataclasses
 import enum
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from components import names
 from components.ingest import splitting
@@ -32,18 +33,24 @@ class Fate:
     duplicate_of: int | None = None
 
 
-def decide(records: Sequence[IngestRecord], config: DataConfig) -> list[Fate]:
+def decide(
+    records: Sequence[IngestRecord],
+    config: DataConfig,
+    earlier: Mapping[str, str] = MappingProxyType({}),
+) -> list[Fate]:
     """Each record's fate, in the records' order; it does not depend on that order.
 
     First match counts: unreadable (the record says so); without label; the same bytes under two
     labels (both rejected, but a test copy stays); the same bytes again (the test copy is written,
     else the first by path; an official test split is written whole); a patient of the official test
     split. What is left is divided by patient: into train and val where there is an official test
-    split, else into train, val and test. Patients who share a film are one.
+    split, else into train, val and test. Patients who share a film are one. Films of an earlier
+    ingest keep their split, and further films of their patients join them.
 
     Args:
         records: of all files that were looked at.
         config: tells the shares of val and test.
+        earlier: split of each film of an earlier ingest, by SHA-256.
     """
     fates: list[Fate | None] = [_own_fault(record) for record in records]
     by_bytes: dict[str, list[int]] = defaultdict(list)
@@ -61,14 +68,29 @@ def decide(records: Sequence[IngestRecord], config: DataConfig) -> list[Fate]:
     if not any(record.official_test for record in records):
         shares = {names.TEST: config.test_fraction} | shares
     outside_test = [index for index in pool if groups[index] not in test_groups]
-    splits = splitting.assign(
-        ((groups[index], records[index].label or 0) for index in outside_test), shares
+    homes = _homes((groups[index], earlier.get(records[index].sha256)) for index in outside_test)
+    new = [index for index in outside_test if groups[index] not in homes]
+    splits = homes | splitting.assign(
+        ((groups[index], records[index].label or 0) for index in new), shares
     )
     in_test = Fate(reason=Cause.PATIENT_IN_TEST, detail="a film of a patient of the test split")
     for index in pool:
         split = splits.get(groups[index])
-        fates[index] = Fate(split=split) if split else in_test
+        own = earlier.get(records[index].sha256)
+        fates[index] = Fate(split=own or split) if split else in_test
     return [fate for fate in fates if fate is not None]
+
+
+def _homes(films: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Where patients of an earlier ingest belong; of several splits, to the one furthest of train.
+
+    Two patients of old may turn out to be one.
+    """
+    homes: dict[str, str] = {}
+    for group, split in films:
+        if split:
+            homes[group] = max(split, homes.get(group, split), key=names.SPLITS.index)
+    return homes
 
 
 def _joined(shared: Iterable[Sequence[str]]) -> dict[str, str]:

@@ -6,7 +6,7 @@ K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Ima
 2015; the head after B. Zhou et al., "Learning Deep Features for Discriminative Localization", 2016.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,6 +76,21 @@ class Network:
     def variables(self) -> list[tf.Variable]:
         """All weights, trunk first, each once."""
         return [weight.value for weight in (*self.trunk.weights, *self.top.weights)]
+
+    def take(self, weights: Sequence[tf.Variable], fault: str) -> None:
+        """Sets all weights.
+
+        Args:
+            weights: another network's `variables`.
+            fault: the message where that network is of other layers.
+
+        Raises:
+            ValueError: it is.
+        """
+        if [tuple(w.shape) for w in self.variables] != [tuple(w.shape) for w in weights]:
+            raise ValueError(fault)
+        for mine, other in zip(self.variables, weights, strict=True):
+            mine.assign(other)
 
 
 def build(size: int, config: ModelConfig, weights: ImagenetWeights, seed: int = 0) -> Network:

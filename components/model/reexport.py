@@ -45,11 +45,7 @@ def reexport(version: Path, target: Path) -> None:
     # Which weights it starts from does not matter: all are set anew below.
     start = imagenet.load("random", width=model.width, seed=0)
     network = build(image.size, model, start)
-    weights = network.variables
-    if [tuple(w.shape) for w in weights] != [tuple(w.shape) for w in loaded.weights]:
-        raise ValueError(f"{version}: its network is another one than this code's; train it anew")
-    for mine, trained in zip(weights, loaded.weights, strict=True):
-        mine.assign(trained)
+    network.take(loaded.weights, f"{version}: its network is another one; train it anew")
     point = OperatingPoint(**summary["operating_point"])
     centre, spread = loaded.distances.numpy()
     usual = Familiarity(

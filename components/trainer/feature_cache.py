@@ -7,8 +7,7 @@ import os
 import shutil
 import time
 import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ SHARD = 64  # images a file; what an interruption can cost
 _BATCH = 16
 _MOST_AVERAGED = 20_000  # films, evenly spread: a covariance of 512 x 512 needs no more
 _IN_USE = 24 * 3600.0  # seconds
+_HASH = "S32"  # SHA-256; NumPy drops trailing zero bytes on either side alike
 _LARGEST = float(np.finfo(np.float16).max)
 
 _log = logging.getLogger(__name__)
@@ -38,14 +38,16 @@ class Features:
     Attributes:
         labels: int64[N].
         hashes: N SHA-256 digests, each of a prepared image and its label.
-        shards: files of SHARD rows each (the last may hold fewer), float16[n,h,w,C] as .npy.
+        shards: files of at most SHARD rows each, .npy of `hash` and `features` float16[h,w,C].
+        places: int64[N,2], in which shard and in which row of it an example's features are.
         shape: (h, w, C).
-        seconds: what computing the missing shards took.
+        seconds: what computing the missing rows took.
     """
 
     labels: np.ndarray
     hashes: tuple[bytes, ...]
     shards: tuple[Path, ...]
+    places: np.ndarray
     shape: tuple[int, ...]
     seconds: float
 
@@ -61,9 +63,10 @@ class Features:
     def read(self, rows: np.ndarray) -> np.ndarray:
         """float16[n,h,w,C] of the given row numbers; mapped, so only these are read."""
         found = np.empty((len(rows), *self.shape), np.float16)
-        for shard in np.unique(rows // SHARD):
-            here = rows // SHARD == shard
-            found[here] = np.load(self.shards[shard], mmap_mode="r")[rows[here] % SHARD]
+        shards, inside = self.places[rows].T
+        for shard in np.unique(shards):
+            here = shards == shard
+            found[here] = np.load(self.shards[shard], mmap_mode="r")["features"][inside[here]]
         return found
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -100,10 +103,10 @@ def compute(
 ) -> Features:
     """Computes the trunk's output for every example, or finds it where it was computed before.
 
-    A shard is named after the images in it and its own checksum, in a folder named after the
-    trunk's layers, weights and precision: an interrupted run goes on at the first shard that is
-    missing, a damaged shard is computed again, and other data, weights or sizes never meet old
-    features.
+    Each row tells its image, a shard's name its checksum, a folder's name the trunk's layers,
+    weights and precision: an interrupted run goes on at the first row that is missing, films that
+    join a data set cost their own rows alone, a damaged shard is computed again, and other data,
+    weights or sizes never meet old features.
 
     Args:
         trunk: uint8[N,S,S,1] to float32[N,h,w,C].
@@ -122,26 +125,22 @@ def compute(
     labels, hashes = _index(files)
     if not hashes:
         raise ValueError(f"the {name} split holds no examples; see the ingest report")
-    digests = [
-        hashlib.sha256(b"".join(hashes[start : start + SHARD])).hexdigest()
-        for start in range(0, len(hashes), SHARD)
-    ]
-    there = _by_digest(folder)
-    intact = {digest: _intact(there[digest]) for digest in set(digests)}
-    found = [intact[digest] for digest in digests]
     shape = tuple(trunk.output_shape[1:])
-    missing = [index for index, shard in enumerate(found) if shard is None]
-    images = sum(min(SHARD, len(labels) - index * SHARD) for index in missing)
-    _check_room(folder, images * int(np.prod(shape)) * 2)
-    with bar(f"features of {name}", images) as progress, arithmetic(precision):
-        if missing:
+    shards, places = _find(folder, hashes)
+    missing = np.flatnonzero(places[:, 0] < 0)
+    _check_room(folder, len(missing) * int(np.prod(shape)) * 2)
+    with bar(f"features of {name}", len(missing)) as progress, arithmetic(precision):
+        if len(missing):
             extract = _extractor(trunk)
-            for index, chunk in enumerate(_examples(files, SHARD)):
-                if found[index] is None:
-                    found[index] = _write(folder, digests[index], extract, chunk, progress)
-        seconds = progress.format_dict["elapsed"] if missing else 0.0
-    shards = tuple(shard for shard in found if shard is not None)
-    return Features(labels, hashes, shards, shape, seconds)
+            for start, pngs in zip(
+                range(0, len(missing), SHARD), _images(files, missing), strict=True
+            ):
+                rows = missing[start : start + SHARD]
+                features = _extract(extract, pngs, progress)
+                places[rows] = [(len(shards), inside) for inside in range(len(rows))]
+                shards.append(_store(folder, [hashes[row] for row in rows], features))
+        seconds = progress.format_dict["elapsed"] if len(missing) else 0.0
+    return Features(labels, hashes, tuple(shards), places, shape, seconds)
 
 
 def averages(split: Features) -> np.ndarray:
@@ -175,7 +174,7 @@ def prune(folder: Path, limit: float) -> None:
 
 
 def _key(trunk: keras.Model, precision: str) -> str:
-    digest = hashlib.sha256(f"{precision} {trunk.to_json()}".encode())
+    digest = hashlib.sha256(f"by row {precision} {trunk.to_json()}".encode())
     for weight in trunk.get_weights():
         digest.update(weight.tobytes())
     return digest.hexdigest()[:16]
@@ -225,48 +224,87 @@ def _extractor(trunk: keras.Model) -> tf.types.experimental.GenericFunction:
     return extract
 
 
-def _write(
-    folder: Path,
-    digest: str,
-    extract: tf.types.experimental.GenericFunction,
-    chunk: dict[str, tf.Tensor],
-    progress: tqdm,
-) -> Path:
-    pngs = chunk[names.IMAGE_PNG]
+def _images(files: Sequence[str], rows: np.ndarray) -> Iterator[list[bytes]]:
+    """Chunks of SHARD images each, in ascending order of the wanted rows."""
+    wanted = set(rows.tolist())
+    found: list[bytes] = []
+    for number, chunk in enumerate(_examples(files, SHARD)):
+        pngs = chunk[names.IMAGE_PNG].numpy()
+        found += [png for row, png in enumerate(pngs, number * SHARD) if row in wanted]
+        if len(found) >= SHARD:
+            yield found[:SHARD]
+            found = found[SHARD:]
+    if found:
+        yield found
+
+
+def _extract(
+    extract: tf.types.experimental.GenericFunction, pngs: Sequence[bytes], progress: tqdm
+) -> np.ndarray:
     parts = []
     for start in range(0, len(pngs), _BATCH):
         parts.append(extract(pngs[start : start + _BATCH]).numpy())
         progress.update(len(parts[-1]))
-    return _store(folder, digest, np.concatenate(parts))
+    return np.concatenate(parts)
 
 
-def _store(folder: Path, digest: str, rows: np.ndarray) -> Path:
+def _store(folder: Path, hashes: Sequence[bytes], features: np.ndarray) -> Path:
+    """Writes a shard."""
+    kind = [("hash", _HASH), ("features", features.dtype, features.shape[1:])]
+    rows = np.empty(len(hashes), kind)
+    rows["hash"], rows["features"] = hashes, features
     buffer = io.BytesIO()
     np.save(buffer, rows)
     content = buffer.getbuffer()
-    path = folder / f"{digest}-{zlib.crc32(content):08x}.npy"
+    name = hashlib.sha256(b"".join(hashes)).hexdigest()
+    path = folder / f"{name}-{zlib.crc32(content):08x}.npy"
     with replacing(path) as file:
         file.write(content)
     return path
 
 
-def _by_digest(folder: Path) -> dict[str, list[Path]]:
-    """The folder's shards by the digest in their name: read once, as there may be many."""
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in folder.glob("*-*.npy"):
-        found[path.name.partition("-")[0]].append(path)
-    return found
+def _find(folder: Path, hashes: Sequence[bytes]) -> tuple[list[Path], np.ndarray]:
+    """Shards that hold some of the rows, and where: int64[N,2], -1 for what none holds."""
+    wanted = np.array(hashes, _HASH)
+    places = np.full((len(wanted), 2), -1)
+    shards: list[Path] = []
+    order = np.argsort(wanted)
+    for path in sorted(folder.glob("*-*.npy")):
+        # Only what is missing yet: rows that two shards hold are read from one.
+        held = _hashes(path)
+        first = np.searchsorted(wanted, held, "left", sorter=order)
+        last = np.searchsorted(wanted, held, "right", sorter=order)
+        found = [
+            (row, inside)
+            for inside, (start, end) in enumerate(zip(first, last, strict=True))
+            for row in order[start:end]
+            if places[row, 0] < 0
+        ]
+        if found and _intact(path):
+            rows, insides = zip(*found, strict=True)
+            places[list(rows)] = [(len(shards), inside) for inside in insides]
+            shards.append(path)
+    return shards, places
 
 
-def _intact(shards: Iterable[Path]) -> Path | None:
-    """The first shard whose content still has the checksum in its name."""
-    for path in shards:
-        if path.stem.endswith(f"-{_checksum(path):08x}"):
-            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
-            return path
-        _log.warning("%s is damaged; computing it again", path)
-        path.unlink()
-    return None
+def _hashes(shard: Path) -> np.ndarray:
+    """What a shard says it holds; nothing where its head is damaged."""
+    try:
+        return np.load(shard, mmap_mode="r")["hash"]
+    except (ValueError, IndexError, EOFError, OSError):
+        _log.warning("%s is damaged; computing it again", shard)
+        shard.unlink(missing_ok=True)
+        return np.empty(0, _HASH)
+
+
+def _intact(shard: Path) -> bool:
+    """Whether a shard's content still has the checksum in its name; else it is deleted."""
+    if shard.stem.endswith(f"-{_checksum(shard):08x}"):
+        os.utime(shard, ns=(time.time_ns(), shard.stat().st_mtime_ns))
+        return True
+    _log.warning("%s is damaged; computing it again", shard)
+    shard.unlink()
+    return False
 
 
 def _checksum(path: Path) -> int:

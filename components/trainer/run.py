@@ -20,6 +20,7 @@ from components.image.settings import ImageConfig
 from components.model import card, familiarity, imagenet, operating_point, signatures, warmup
 from components.model.network import Network, build
 from components.model.settings import ModelConfig, OperatingPointConfig
+from components.pusher.versions import digest
 from components.statistics import area_under_roc, newcombe, wilson
 from components.trainer import feature_cache, precision
 from components.trainer.feature_cache import Features, averages
@@ -89,14 +90,16 @@ def train(fn_args: "FnArgs", builder: Builder) -> None:
     The SavedModel goes to `serving_model_dir`, with warm-up requests, model card and summary
     below `assets.extra`; TensorBoard logs to `model_run_dir`. Features and the state of
     the training go to custom_config's `cache_dir`, where an interrupted run finds them. What a
-    Tuner found is taken in place of the configuration's values.
+    Tuner found is taken in place of the configuration's values. Where TFX gives a `base_model`,
+    its weights are what training starts from.
 
     Args:
         fn_args: TFX's.
         builder: builds the network.
 
     Raises:
-        ValueError: a split is empty or lacks a class, or the weights are not VGG-16's.
+        ValueError: a split is empty or lacks a class, the weights are not VGG-16's, or the base
+            model is another network.
     """
     settings = Settings.of(fn_args.custom_config)
     if fn_args.hyperparameters:
@@ -119,8 +122,10 @@ def _run(fn_args: "FnArgs", settings: Settings, builder: Builder, cache: Path) -
     strategy = devices()
     with strategy.scope():
         network, start = builder(settings)
+        if fn_args.base_model:
+            start = _go_on_from(Path(fn_args.base_model), network, start)
     train, val, *looks = features_of(network, fn_args, settings, cache)
-    checkpoint = cache / "training" / f"{_key(settings, train, val, start)}.npz"
+    checkpoint = cache / "training" / f"{_key(settings, network, train, val)}.npz"
     fitted = _fit(network, train, val, settings, checkpoint, fn_args.model_run_dir, strategy)
     score = scorer(network, network.evidence)
     seen = [(score_all(score, look).mean(axis=(1, 2)), look.labels) for look in looks]
@@ -141,6 +146,18 @@ def _run(fn_args: "FnArgs", settings: Settings, builder: Builder, cache: Path) -
     _export(fn_args.serving_model_dir, servable, summary)
     checkpoint.unlink(missing_ok=True)
     feature_cache.prune(cache / "features", settings.train.cache_gigabytes * 1e9)
+
+
+def _go_on_from(
+    version: Path, network: Network, start: imagenet.ImagenetWeights
+) -> imagenet.ImagenetWeights:
+    """Gives the network an earlier model's weights; says so beside where they came from."""
+    fault = (
+        f"{version}: its network is another one than model.* makes; train without --since, or "
+        "with its settings"
+    )
+    network.take(tf.saved_model.load(str(version)).weights, fault)
+    return replace(start, source=f"{start.source}, trained on from model {digest(version)[:12]}")
 
 
 def features_of(
@@ -191,16 +208,15 @@ def _check_classes(train: Features, val: Features) -> None:
                 )
 
 
-def _key(
-    settings: Settings, train: Features, val: Features, start: imagenet.ImagenetWeights
-) -> str:
+def _key(settings: Settings, network: Network, train: Features, val: Features) -> str:
     """Names the checkpoint of this very training; it holds evidence in val's order.
 
     The folder of the features is named after the trunk, lung network and all.
     """
     in_order = hashlib.sha256(b"".join(val.hashes)).hexdigest()
     trunk = train.shards[0].parent.name
-    parts = [asdict(settings), train.digest, in_order, start.sha256, trunk]
+    start = hashlib.sha256(b"".join(w.tobytes() for w in network.top.get_weights())).hexdigest()
+    parts = [asdict(settings), train.digest, in_order, start, trunk]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +31,17 @@ _OWN = ("client.", "components.", "pipeline.", "kubeflow.")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
+    add_common_arguments(parser)
+    parser.add_argument(
+        "--since",
+        type=int,
+        metavar="VERSION",
+        help="train on from this served version; films it knows keep their splits and features",
+    )
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what every command asks for that runs a pipeline."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the X-rays")
     parser.add_argument("--config", type=Path, help="YAML file; without it the defaults hold")
     add_settings(parser)
@@ -38,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the pipeline and prints the gate's verdict; returns the exit code."""
-    return in_folder("run", args, args.set, _run)
+    return in_folder("run", args, args.set, partial(_run, since=args.since))
 
 
 def in_folder(
@@ -51,7 +63,7 @@ def in_folder(
 
     Args:
         command: its name, for complaints.
-        args: what `add_arguments` asks for.
+        args: what `add_common_arguments` asks for.
         overrides: `section.field=value`.
         work: takes the configuration, the data's folder and the run's folder, which is locked.
     """
@@ -83,11 +95,11 @@ def _fault(config: configuration.Config, data: Path) -> str | None:
     return next(filter(None, faults), None)
 
 
-def _run(config: configuration.Config, data: Path, folder: RunFolder) -> int:
+def _run(config: configuration.Config, data: Path, folder: RunFolder, since: int | None) -> int:
     def work() -> None:
         from pipeline import local_runner
 
-        local_runner.run(config, data, folder)
+        local_runner.run(config, data, folder, since)
 
     return carry_out(folder, data, work)
 

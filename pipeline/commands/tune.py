@@ -14,7 +14,7 @@ from pipeline.runs.folder import RunFolder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    run_command.add_arguments(parser)
+    run_command.add_common_arguments(parser)
     parser.add_argument("--trials", type=int, default=12, help="how many (default: 12)")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,36 @@ def test_a_run_that_is_killed_again_and_again_is_finished_by_the_next(tmp_path, 
         if execution.last_known_state == mlmd.Execution.COMPLETE
     }
     assert {path.name for path in folder.glob("artifacts/*/*/[0-9]*")} <= done
+
+
+@pytest.mark.slow
+def test_a_retraining_goes_on_from_a_version_and_takes_its_features(
+    tmp_path, finished, films, pneumonia
+):
+    cwd = tmp_path / "cwd"
+    shutil.copytree(finished[0], cwd, symlinks=True)
+    xrays = tmp_path / "xrays"
+    shutil.copytree(films, xrays)
+    made = pneumonia(tmp_path, "data", "synthesize", "more", "--images", "20", "--seed", "5")
+    assert made.returncode == DONE, made.stderr
+    for film in (tmp_path / "more").rglob("*.jp*g"):
+        target = xrays / film.relative_to(tmp_path / "more")
+        film.rename(target.with_name(f"new-{film.name}"))
+    words = ("run", "--data", str(xrays), *settings(*ANY_MODEL))
+
+    unknown = pneumonia(cwd, *words, "--since", "7")
+    assert unknown.returncode == FAILED
+    assert "no version 7; there are: " in " ".join(unknown.stderr.split())
+
+    (version,) = _versions(cwd)
+    ended = pneumonia(cwd, *words, "--since", version)
+    assert ended.returncode == DONE, ended.stdout + ended.stderr
+    assert "20 films joined as span 1" in ended.stdout
+    assert re.search(r"features of train: 100%.* 1\d/1\d ", ended.stderr)
+    steps = lineage.latest_steps(cwd / "runs/default/metadata.db")
+    assert steps["XrayExampleGen"].outputs["examples"].properties["span"] == 1
+    _, newest = sorted((cwd / "runs/default/serving/pneumonia").glob("[0-9]*"))
+    assert "trained on from model" in (newest / "assets.extra/model_card.md").read_text()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.augmenter import objects, outside
+from components.augmenter.choice import marks, pick
 from components.augmenter.shards import Augmentation, Kind
 from components.image.augment import image_seed
 from components.image.settings import AugmentConfig, ImageConfig
@@ -65,6 +66,25 @@ def test_the_donor_is_drawn_without_a_look_at_the_film(pngs: list[bytes]) -> Non
     one, other = change(blank, seeds)
     np.testing.assert_array_equal(one, other)
     assert (one != 90).any()
+
+
+def test_a_further_film_leaves_most_changed_films_as_they_were(pngs: list[bytes]) -> None:
+    """So a retraining finds their features in the cache."""
+    augmentation = Augmentation(AugmentConfig(), ImageConfig(size=SIZE), seed=3)
+    seeds = [image_seed(3, str(number), 1) for number in range(64)]
+    before, after = (
+        augmentation.changer(Kind(1, 0, look=False), donors)([pngs[0]] * 64, seeds)
+        for donors in (pngs[1:], pngs)
+    )
+    same = (before == after).all(axis=(1, 2))
+    assert 0.7 < same.mean() < 1  # of eight donors one is new
+
+
+def test_every_candidate_is_picked_as_often() -> None:
+    candidates = marks(np.arange(8, dtype=np.uint8)[:, None])
+    draw = np.random.default_rng(0)
+    counts = np.bincount([pick(candidates, draw) for _ in range(8000)], minlength=8)
+    assert 850 < counts.min() <= counts.max() < 1150
 
 
 def test_a_film_without_lungs_keeps_its_outside(pngs: list[bytes]) -> None:

@@ -17,6 +17,7 @@ from components.ingest.inspection import IngestRecord, size_class
 from components.ingest.ledger import Fate, decide
 from components.ingest.near_duplicates import difference_hash, pairs
 from components.ingest.settings import DataConfig
+from components.ingest.spans import Spans
 from components.ingest.splitting import limit
 from pipeline.commands.tables import ledger_table
 from tests.client.image_files import encoded
@@ -184,6 +185,44 @@ def test_seen_is_written_plus_duplicates_plus_rejected_and_nothing_leaks(seed):
             where["patient", one.group].add(fate.split)
             where["bytes", one.sha256].add(fate.split)
     assert all(len(splits) == 1 for splits in where.values())
+
+
+def test_films_of_an_earlier_ingest_keep_their_split_and_their_patients_join_them():
+    old = [record(f"{n}", f"x{n}", n % 2) for n in range(60)]
+    before = {one.sha256: fate.split for one, fate in zip(old, decide(old, CONFIG), strict=True)}
+    further = [record(f"more of {n}", f"y{n}", n % 2, group=f"patient of x{n}") for n in range(60)]
+    new = [record(f"new {n}", f"z{n}", n % 2) for n in range(40)]
+    records = [*new, *further, *old]
+    splits = dict(
+        zip((one.sha256 for one in records), decide(records, CONFIG, before), strict=True)
+    )
+    for n in range(60):
+        assert splits[f"x{n}"].split == splits[f"y{n}"].split == before[f"x{n}"]
+    assert {splits[f"z{n}"].split for n in range(40)} == {"train", "val", "test"}
+
+
+def test_a_further_ingest_is_a_span_of_its_own_and_says_what_joined(tmp_path):
+    def ingested(folder, since, records):
+        spans = Spans.since(since)
+        decided = decide(records, CONFIG, spans.splits)
+        notes = spans.notes(records, decided)
+        spans.write(str(folder), records, decided)
+        return spans.span, notes, f"{folder}/films.csv"
+
+    first = [record(f"{n}", f"x{n}", n % 2) for n in range(30)]
+    span, notes, films = ingested(tmp_path, "", first)
+    assert (span, notes) == (0, [])
+    with pytest.raises(IngestError, match="leave --since out"):
+        ingested(tmp_path, films, first)
+    later = [*first[1:], *(record(f"new {n}", f"z{n}", n % 2) for n in range(12))]
+    span, notes, films = ingested(tmp_path, films, later)
+    assert span == 1
+    assert notes == [
+        "12 films joined as span 1; the others keep their splits",
+        "films of earlier spans that are gone: 1",
+    ]
+    known = Spans.since(films)
+    assert (known.spans["x1"], known.spans["z1"], known.span) == (0, 1, 2)
 
 
 def test_the_order_of_the_files_changes_nothing():

@@ -16,11 +16,14 @@ def split(folder: Path, rows: np.ndarray) -> Features:
     """A cached split whose averaged features are the given rows."""
     folder.mkdir()
     shard = folder / "0.npy"
-    np.save(shard, np.repeat(rows[:, None, None], 4, axis=1).astype(np.float16))
+    features = np.repeat(rows[:, None, None], 4, axis=1).astype(np.float16)
+    kind = [("hash", "S32"), ("features", np.float16, features.shape[1:])]
+    np.save(shard, np.array([(b"%d" % n, row) for n, row in enumerate(features)], kind))
     return Features(
         labels=np.arange(len(rows)) % 2,
         hashes=tuple(b"%d" % row for row in range(len(rows))),
         shards=(shard,),
+        places=np.stack([np.zeros(len(rows), int), np.arange(len(rows))], axis=1),
         shape=(4, 1, CHANNELS),
         seconds=0.0,
     )
@@ -40,8 +43,7 @@ def fitted(train: Features, val: Features) -> Familiarity:
 
 
 @pytest.fixture
-def learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Familiarity:
-    monkeypatch.setattr("components.trainer.feature_cache.SHARD", 1000)
+def learned(tmp_path: Path) -> Familiarity:
     return fitted(split(tmp_path / "train", films(300, 0)), split(tmp_path / "val", films(80, 1)))
 
 

@@ -57,7 +57,7 @@ def forbid_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(feature_cache, "_write", refuse)
+    monkeypatch.setattr(feature_cache, "_extract", refuse)
 
 
 def test_features_are_the_trunks_outputs_in_the_examples_order(
@@ -94,9 +94,29 @@ def test_a_damaged_shard_alone_is_computed_again(
     else:
         broken.write_bytes(content[:-100] if damage == "truncate" else content[:-1] + b"\x7f")
     again = compute(examples, filled)
-    assert again.shards == first.shards
+    assert set(again.shards) == set(first.shards)
     assert broken.read_bytes() == content
     assert whole.stat().st_mtime_ns == kept
+
+
+def test_films_that_join_a_set_cost_their_own_features_alone(
+    examples: list[str], filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = compute(examples, filled)
+    computed = []
+    extract = feature_cache._extract
+
+    def counted(model, pngs, progress):
+        computed.append(len(pngs))
+        return extract(model, pngs, progress)
+
+    monkeypatch.setattr(feature_cache, "_extract", counted)
+    new = range(1000, 1003)
+    grown = compute([harness.write_examples(tmp_path / "grown", [*new, *SEEDS])], filled)
+
+    assert sum(computed) == 2 * len(new)
+    everything = np.arange(len(first))
+    np.testing.assert_array_equal(grown.read(everything + 2 * len(new)), first.read(everything))
 
 
 def test_other_weights_never_meet_these_features(examples: list[str], filled: Path) -> None:

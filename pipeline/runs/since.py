@@ -1,0 +1,46 @@
+"""What a retraining goes on from: a version's model, and the films that it was made of."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from components.ingest.spans import FILMS
+from components.pusher import versions
+from pipeline.runs import lineage
+from pipeline.runs.folder import RunFolder, RunFolderError
+
+_MAKERS: Final = {"Trainer", "Recalibrator"}  # of models; a step BaseModel has them from these
+
+
+@dataclass(frozen=True)
+class Since:
+    """An earlier model: URI of its artifact, and path of its ingest's films.csv."""
+
+    model: str
+    films: str
+
+
+def find(folder: RunFolder, version: int) -> Since:
+    """Finds what a version was made of.
+
+    Args:
+        folder: the run's, which serves the version.
+        version: its number.
+
+    Raises:
+        RunFolderError: there is no such version, or the folder does not know where it came from.
+    """
+    there = versions.versions(folder.serving)
+    if version not in there:
+        known = ", ".join(map(str, there)) or "none"
+        raise RunFolderError(f"{folder.serving}: no version {version}; there are: {known}")
+    record = versions.record(folder.serving, version)
+    for run in lineage.pipeline_runs(folder.metadata) if record else ():
+        makers = (run.steps[name] for name in _MAKERS & run.steps.keys())
+        models = {str(output.uri) for step in makers for output in step.outputs.values()}
+        if record and record.model.uri in models:
+            films = run.steps["XrayExampleGen"].outputs["ingest_report"].uri / FILMS
+            if films.is_file():
+                return Since(record.model.uri, str(films))
+    raise RunFolderError(
+        f"{folder.root}: does not know the films of version {version}; train once without --since"
+    )
