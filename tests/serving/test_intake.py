@@ -161,7 +161,8 @@ def test_many_large_bodies_at_once_are_bounded(server: Process) -> None:
     with ThreadPoolExecutor(15) as pool:
         answers = list(pool.map(status, range(15)))
 
-    assert set(answers) <= {400, 429}  # the film is none; there is no room
+    # The film is none; there is no room; who sends slowly while others wait loses the place.
+    assert set(answers) <= {400, 429, 504}
     assert memory(server, "VmHWM") < 1500
     assert healthy(server)
 
