@@ -53,7 +53,9 @@ class _OneWorkerForOneRun(LoadFileScheduling):
 
     _SAME_RUN = tuple(
         f"tests/e2e/test_{name}.py"
-        for name in (*("evaluation_notebook", "flink", "folders", "report", "run", "runs"),)
+        for name in (
+            *("after_the_push", "evaluation_notebook", "flink", "folders", "report", "run", "runs"),
+        )
     )
 
     def _split_scope(self, nodeid: str) -> str:

@@ -78,6 +78,13 @@ class Executor(tfx_pusher.Executor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
         of = versions.PublishedRecord(model=identify(model.uri), baseline=_baseline(blessing))
+        for tried in input_dict.get("infra_blessing") or ():
+            judged = tried.get_string_custom_property(versions.JUDGED)
+            if judged and judged != of.model.sha256:
+                raise versions.PublishError(
+                    f"{model.uri}: not the files that were judged; 'rm -r {model.uri}' and start "
+                    "again: the Trainer makes them anew"
+                )
         there = versions.holders(folder, of.model.sha256)
         version = next((known for known in there if not versions.damage(folder, known)), None)
         pushed.set_int_custom_property("published", int(version is None))

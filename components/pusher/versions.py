@@ -22,6 +22,7 @@ from components.model.card import EXTRA, RECALIBRATION
 
 RECORD: Final = Path(EXTRA, "push.json")  # servers read nothing but warm-up in there
 MANIFEST: Final = Path(EXTRA, "SHA256SUMS")  # for `sha256sum -c` in the version's folder
+JUDGED: Final = "judged_sha256"  # of a blessing's artifact: of the model that was tried
 _HIDDEN: Final = ".tmp-"
 _CLONE: Final = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until one is written
 _LARGEST: Final = 2**63 - 1  # of a version number in TensorFlow Serving's API

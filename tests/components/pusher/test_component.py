@@ -36,6 +36,7 @@ class Push:
         by_lungs: bool | None = None,
         servable_again: bool | None = None,
         baseline: Artifact | None = None,
+        judged: str = "",
     ) -> Artifact:
         blessing = self._artifact(standard_artifacts.ModelBlessing, "blessing")
         blessing.set_int_custom_property("blessed", int(blessed))
@@ -52,6 +53,7 @@ class Push:
             if verdict is not None:
                 found = self._artifact(standard_artifacts.InfraBlessing, key)
                 found.set_int_custom_property("blessed", int(verdict))
+                found.set_string_custom_property(versions.JUDGED, judged)
                 inputs[key] = [found]
         pushed = self._artifact(standard_artifacts.PushedModel, "pushed")
         Executor(BaseExecutor.Context(tmp_dir=str(self.folder), unique_id="1")).Do(
@@ -182,3 +184,15 @@ def test_a_model_whose_pushed_files_are_damaged_is_pushed_again(push: Push) -> N
     assert served > first
     assert pushed.get_int_custom_property("published") == 1
     assert versions.damage(push.serving, served) is None
+
+
+def test_a_model_that_changed_on_the_disk_since_it_was_judged_is_not_pushed(push: Push) -> None:
+    model = push.model("a")
+    judged = versions.digest(Path(model.uri, "Format-Serving"))
+    Path(model.uri, "Format-Serving", "saved_model.pb").write_text("b")
+
+    with pytest.raises(versions.PublishError, match="not the files that were judged; 'rm -r "):
+        push(model, servable=True, judged=judged)
+
+    assert versions.versions(push.serving) == []
+    assert push(push.model("a"), servable=True, judged=judged)
