@@ -52,7 +52,7 @@ class Direct:
 class Embedded:
     """`python -m serving`, asked over gRPC."""
 
-    def __init__(self, model: Path, image: Path, *flags: str) -> None:
+    def __init__(self, model: Path, image: Path, *flags: str, code: Path | None = None) -> None:
         port = free_port()
         start = time.perf_counter()
         self._process = subprocess.Popen(
@@ -61,6 +61,7 @@ class Embedded:
                 *(f"--model_base_path={model.parent}", *flags),
             ],
             stderr=subprocess.DEVNULL,
+            cwd=code,  # of the code that serves; None: this code
         )
         self.address, self.pid = f"127.0.0.1:{port}", self._process.pid
         self._channel = grpc.insecure_channel(self.address)
