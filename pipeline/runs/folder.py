@@ -110,6 +110,11 @@ def find(name: str | None, runs: Path = RUNS) -> RunFolder:
     """
     root = runs / name if name else latest(runs)
     if root is None or not (root / "metadata.db").exists():
+        if name and RunFolder(runs / name).serving.is_dir():
+            raise FileNotFoundError(
+                f"{root}: trained elsewhere, there is no run to read; where a command takes it, "
+                f"give --serving-dir {RunFolder(runs / name).serving}"
+            )
         wanted = f"run '{name}'" if name else "run"
         raise FileNotFoundError(
             f"no {wanted} in {runs}/; start one with 'make demo' or 'pneumonia run --data DIR'"

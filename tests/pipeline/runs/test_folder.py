@@ -39,6 +39,12 @@ def test_asking_for_a_run_that_is_not_there_says_how_to_start_one(tmp_path):
         find("ghost", tmp_path)
 
 
+def test_asking_for_the_run_of_a_model_that_came_with_the_project_says_where_it_lies(tmp_path):
+    (tmp_path / "pretrained/serving/pneumonia/7").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"--serving-dir .*pretrained/serving/pneumonia"):
+        find("pretrained", tmp_path)
+
+
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
