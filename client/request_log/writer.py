@@ -18,6 +18,7 @@ SUFFIX: Final = ".tfrecord"
 _WAITING: Final = 1024  # records that wait for the disk; one more is dropped
 _PIXELS: Final = 64 * 2**20  # bytes of films that wait
 _AT_ONCE: Final = 32  # records a write: small beside a file
+_LINGER: Final = 0.05  # seconds: the answer goes out first, and others join the write
 _FILES: Final = 16  # the log's bytes are kept in about so many files
 _DAY: Final = 86_400
 
@@ -98,6 +99,8 @@ class RequestLog:
         ended = False
         while not ended:
             batch = [self._queue.get()]
+            if batch[0] is not None and self._queue.qsize() < _AT_ONCE:
+                time.sleep(_LINGER)
             while len(batch) < _AT_ONCE and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             records = [record for record in batch if record is not None]
