@@ -17,6 +17,7 @@ from pipeline.runs.history import Finished
 from pipeline.runs.verdict import Verdict
 
 SMALL: Final = " *"  # marks a slice whose figures say little
+_DIGITS: Final = 3  # of a trial's specificity; what its score has after them is the loss
 
 
 def show(verdict: Verdict, console: Console) -> None:
@@ -88,8 +89,8 @@ def show_trials(
         f"score: specificity on val where {sensitivity:.0%} of the sick are found, less a "
         "thousandth of the validation loss, which decides between equal ones"
     )
-    gain = float(trials[0]["score"]) - float(default["score"])
-    better = f"trial {trials[0]['trial_id']} is better by {gain:.4f}"
+    gain = round(float(trials[0]["score"]) - float(default["score"]), _DIGITS)
+    better = f"trial {trials[0]['trial_id']} is better by {gain}"
     console.print(better if gain > 0 else "no trial is better than the configuration as it is")
 
 

@@ -4,10 +4,12 @@ import errno
 import os
 
 import pytest
+from rich.console import Console
 
 from client.exit_codes import FAILED
 from components.ingest.listing import IngestError
 from pipeline.commands import run as command
+from pipeline.commands import tables
 from pipeline.runs import lineage
 from pipeline.runs.folder import RunFolder, RunFolderError
 
@@ -49,3 +51,12 @@ def test_a_damaged_metadata_file_is_said_with_its_remedy(folder, content):
         lineage.open_store(folder.metadata)
     folder.metadata.unlink()
     assert lineage.latest_steps(folder.metadata) == {}
+
+
+@pytest.mark.parametrize(
+    ("score", "said"), [(0.93331, "no trial is better"), (0.96662, "trial 07 is better by 0.033")]
+)
+def test_a_trial_of_the_same_specificity_is_no_better(capsys, score, said):
+    trials = [{"trial_id": "07", "score": score}, {"trial_id": "00", "score": 0.93325}]
+    tables.show_trials(trials, 0.97, Console())
+    assert said in capsys.readouterr().out
