@@ -1,6 +1,7 @@
 """Writes records in a thread of its own: whoever answers never waits, and never fails for it."""
 
 import contextlib
+import errno
 import os
 import queue
 import stat
@@ -110,23 +111,25 @@ class RequestLog:
             if not records:
                 continue
             try:
-                self._write(b"".join(tfrecord.framed(encode(record)) for record in records))
+                self._write([tfrecord.framed(encode(record)) for record in records])
             except Exception as error:  # a log that cannot be written may end nothing else
                 self._fail(error, len(records))
             else:
                 self._tell(WRITTEN, len(records))
         self._end_file()
 
-    def _write(self, content: bytes) -> None:
-        file = self._current(len(content))
-        start = file.tell()
-        try:
-            file.write(content)
-            os.fsync(file.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):
-                file.truncate(start)  # half a record would hide those after it
-            raise
+    def _write(self, records: list[bytes]) -> None:
+        for content in records:
+            file = self._current(len(content))
+            start = file.tell()
+            try:
+                if file.write(content) < len(content):  # as a full disk does before it says so
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(start)  # half a record would hide those after it
+                raise
+        os.fsync(file.fileno())
 
     def _current(self, size: int) -> BinaryIO:
         today = int(time.time() // _DAY)
@@ -156,6 +159,8 @@ class RequestLog:
 
     def _end_file(self) -> None:
         if self._file:
+            with contextlib.suppress(OSError):
+                os.fsync(self._file.fileno())
             with contextlib.suppress(OSError):
                 self._file.close()
         self._file = None
