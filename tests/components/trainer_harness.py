@@ -132,4 +132,5 @@ def fn_args(
             "code_version": "1",
         },
         hyperparameters=None,
+        base_model=None,
     )

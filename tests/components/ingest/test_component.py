@@ -283,10 +283,10 @@ def test_a_file_that_changes_between_the_passes_is_noticed(tmp_path, monkeypatch
     base = write(tmp_path / "set", both_classes())
     decide = component.ledger.decide
 
-    def meanwhile(records, config):
+    def meanwhile(*told):
         (base / "NORMAL/IM-0003-0001.jpeg").write_bytes(encoded(grey(seed=999), "JPEG"))
         (base / "PNEUMONIA/person4_virus_4.jpeg").unlink()
-        return decide(records, config)
+        return decide(*told)
 
     monkeypatch.setattr(component.ledger, "decide", meanwhile)
     with pytest.raises(IngestError, match="2 files changed while they were read") as caught:

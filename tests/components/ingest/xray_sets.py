@@ -73,6 +73,7 @@ def ingest(
             "input_base": str(base),
             "data_config": json.dumps({"file_names": True} | config),
             "seed": seed,
+            "since": "",
             "fingerprint": "",
             "code_version": "",
         },
