@@ -200,7 +200,7 @@ def test_a_retraining_goes_on_from_a_version_and_takes_its_features(
     shutil.copytree(films, xrays)
     made = pneumonia(tmp_path, "data", "synthesize", "more", "--images", "20", "--seed", "5")
     assert made.returncode == DONE, made.stderr
-    for film in (tmp_path / "more").rglob("*.jp*g"):
+    for film in sorted((tmp_path / "more").rglob("*.*")):
         target = xrays / film.relative_to(tmp_path / "more")
         film.rename(target.with_name(f"new-{film.name}"))
     words = ("run", "--data", str(xrays), *settings(*ANY_MODEL))
