@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from components.augmenter.choice import marks, pick
+from components.augmenter.choice import Candidates
 
 _MOST = 3  # objects on a film
 _PATCH = 0.2  # of the side: a corner that may hold a lead letter
@@ -31,20 +31,20 @@ def corners(images: np.ndarray) -> np.ndarray:
     return found[(lead > _COVERS[0]) & (lead < _COVERS[1])]
 
 
-def lay(image: np.ndarray, patches: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def lay(image: np.ndarray, patches: Candidates, draw: np.random.Generator) -> np.ndarray:
     """The film with one to three objects.
 
     Args:
         image: uint8[S,S].
-        patches: uint8[M,P,P], see `corners`.
+        patches: of `corners`.
         draw: decides what is laid where.
 
     Returns:
         uint8[S,S].
     """
     for _ in range(draw.integers(1, _MOST + 1)):
-        if len(patches) and draw.random() < 0.3:
-            image = _transplanted(image, patches[pick(marks(patches), draw)], draw)
+        if len(patches.images) and draw.random() < 0.3:
+            image = _transplanted(image, patches.images[patches.pick(draw)], draw)
         else:
             film = Image.fromarray(image)
             _DRAWN[draw.integers(len(_DRAWN))](ImageDraw.Draw(film), film.width, draw)

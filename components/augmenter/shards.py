@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from components import names
 from components.augmenter import objects, outside, parts
-from components.augmenter.choice import marks, pick
+from components.augmenter.choice import Candidates
 from components.augmenter.plan import Plan, is_drawn
 from components.image.augment import augment, image_seed
 from components.image.settings import AugmentConfig, ImageConfig
@@ -84,8 +84,9 @@ def _surrounder(
     if not (kind.outside or kind.objects) or not donors:
         return lambda images, seeds: images
     others = outside.Films.of(np.stack(donors))
-    patches, others = objects.corners(others.images), others.judged()
-    candidates = marks(others.images)
+    patches = Candidates.of(objects.corners(others.images))
+    others = others.judged()
+    candidates = Candidates.of(others.images)
 
     def surround(images: np.ndarray, seeds: Sequence[tuple[int, int]]) -> np.ndarray:
         films = outside.Films.of(images)
@@ -94,7 +95,7 @@ def _surrounder(
             draw = np.random.default_rng(np.array(seed, np.int32).view(np.uint32))
             swapped, laid = draw.random(2) < (kind.outside, kind.objects)
             if swapped and found and len(others.images):
-                other = pick(candidates, draw)
+                other = candidates.pick(draw)
                 image = outside.swap(image, lungs, others.images[other], others.lungs[other])
             changed.append(objects.lay(image, patches, draw) if laid else image)
         return np.stack(changed)

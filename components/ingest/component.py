@@ -21,15 +21,7 @@ from tfx.types import Channel, ComponentSpec, artifact_utils, component_spec, st
 from tfx.types.artifact import Artifact
 
 from components import names
-from components.ingest import (
-    groups,
-    ledger,
-    listing,
-    passes,
-    report,
-    splitting,
-    work_lists,
-)
+from components.ingest import groups, ledger, listing, passes, report, splitting, work_lists
 from components.ingest.entry import Entry, IngestError
 from components.ingest.inspection import IngestRecord, Inspector
 from components.ingest.ledger import Fate

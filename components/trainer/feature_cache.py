@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,6 @@ SHARD = 64  # images a file; what an interruption can cost
 _BATCH = 16
 _MOST_AVERAGED = 20_000  # films, evenly spread: a covariance of 512 x 512 needs no more
 _IN_USE = 24 * 3600.0  # seconds
-_HASH = "S32"  # SHA-256; NumPy drops trailing zero bytes on either side alike
 _LARGEST = float(np.finfo(np.float16).max)
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Features:
     Attributes:
         labels: int64[N].
         hashes: N SHA-256 digests, each of a prepared image and its label.
-        shards: files of at most SHARD rows each, .npy of `hash` and `features` float16[h,w,C].
+        shards: files of at most SHARD rows each, .npy of `hashes` and then `features`, float16.
         places: int64[N,2], in which shard and in which row of it an example's features are.
         shape: (h, w, C).
         seconds: what computing the missing rows took.
@@ -66,7 +66,7 @@ class Features:
         shards, inside = self.places[rows].T
         for shard in np.unique(shards):
             here = shards == shard
-            found[here] = np.load(self.shards[shard], mmap_mode="r")["features"][inside[here]]
+            found[here] = _opened(self.shards[shard], "features")[inside[here]]
         return found
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -249,15 +249,17 @@ def _extract(
 
 
 def _store(folder: Path, hashes: Sequence[bytes], features: np.ndarray) -> Path:
-    """Writes a shard."""
-    kind = [("hash", _HASH), ("features", features.dtype, features.shape[1:])]
-    rows = np.empty(len(hashes), kind)
-    rows["hash"], rows["features"] = hashes, features
+    """Writes a shard: the hashes stand together at its head, as every search reads them."""
+    joined = b"".join(hashes)
+    digests = np.frombuffer(joined, np.uint8).reshape(len(hashes), -1)
+    fields = {"hashes": digests, "features": features}
+    shard = np.empty(1, [(name, field.dtype, field.shape) for name, field in fields.items()])
+    for name, field in fields.items():
+        shard[name] = field
     buffer = io.BytesIO()
-    np.save(buffer, rows)
+    np.save(buffer, shard)
     content = buffer.getbuffer()
-    name = hashlib.sha256(b"".join(hashes)).hexdigest()
-    path = folder / f"{name}-{zlib.crc32(content):08x}.npy"
+    path = folder / f"{hashlib.sha256(joined).hexdigest()}-{zlib.crc32(content):08x}.npy"
     with replacing(path) as file:
         file.write(content)
     return path
@@ -265,36 +267,35 @@ def _store(folder: Path, hashes: Sequence[bytes], features: np.ndarray) -> Path:
 
 def _find(folder: Path, hashes: Sequence[bytes]) -> tuple[list[Path], np.ndarray]:
     """Shards that hold some of the rows, and where: int64[N,2], -1 for what none holds."""
-    wanted = np.array(hashes, _HASH)
-    places = np.full((len(wanted), 2), -1)
+    places = np.full((len(hashes), 2), -1)
+    waiting: dict[bytes, list[int]] = defaultdict(list)
+    for row, digest in enumerate(hashes):
+        waiting[digest].append(row)
     shards: list[Path] = []
-    order = np.argsort(wanted)
     for path in sorted(folder.glob("*-*.npy")):
-        # Only what is missing yet: rows that two shards hold are read from one.
-        held = _hashes(path)
-        first = np.searchsorted(wanted, held, "left", sorter=order)
-        last = np.searchsorted(wanted, held, "right", sorter=order)
-        found = [
-            (row, inside)
-            for inside, (start, end) in enumerate(zip(first, last, strict=True))
-            for row in order[start:end]
-            if places[row, 0] < 0
-        ]
-        if found and _intact(path):
-            rows, insides = zip(*found, strict=True)
-            places[list(rows)] = [(len(shards), inside) for inside in insides]
+        if not waiting:
+            break
+        held = [(row, digest) for row, digest in enumerate(_hashes(path)) if digest in waiting]
+        if held and _intact(path):
+            for row, digest in held:
+                places[waiting.pop(digest, [])] = len(shards), row
             shards.append(path)
     return shards, places
 
 
-def _hashes(shard: Path) -> np.ndarray:
+def _opened(shard: Path, field: str) -> np.ndarray:
+    """One of a shard's two fields, mapped: only what is taken of it is read."""
+    return np.load(shard, mmap_mode="r")[field][0]
+
+
+def _hashes(shard: Path) -> list[bytes]:
     """What a shard says it holds; nothing where its head is damaged."""
     try:
-        return np.load(shard, mmap_mode="r")["hash"]
+        return [digest.tobytes() for digest in _opened(shard, "hashes")]
     except (ValueError, IndexError, EOFError, OSError):
         _log.warning("%s is damaged; computing it again", shard)
         shard.unlink(missing_ok=True)
-        return np.empty(0, _HASH)
+        return []
 
 
 def _intact(shard: Path) -> bool:

@@ -20,7 +20,6 @@ from components.image.settings import ImageConfig
 from components.model import card, familiarity, imagenet, operating_point, signatures, warmup
 from components.model.network import Network, build
 from components.model.settings import ModelConfig, OperatingPointConfig
-from components.pusher.versions import digest
 from components.statistics import area_under_roc, newcombe, wilson
 from components.trainer import feature_cache, precision
 from components.trainer.feature_cache import Features, averages
@@ -157,7 +156,9 @@ def _go_on_from(
         "with its settings"
     )
     network.take(tf.saved_model.load(str(version)).weights, fault)
-    return replace(start, source=f"{start.source}, trained on from model {digest(version)[:12]}")
+    summary = json.loads((version / card.EXTRA / card.SUMMARY).read_text("utf-8"))
+    before = f"trained on from model of {summary['trained_at']}"
+    return replace(start, source=f"{start.source}, {before}")
 
 
 def features_of(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.augmenter import objects, outside
-from components.augmenter.choice import marks, pick
+from components.augmenter.choice import Candidates
 from components.augmenter.shards import Augmentation, Kind
 from components.image.augment import image_seed
 from components.image.settings import AugmentConfig, ImageConfig
@@ -81,9 +81,9 @@ def test_a_further_film_leaves_most_changed_films_as_they_were(pngs: list[bytes]
 
 
 def test_every_candidate_is_picked_as_often() -> None:
-    candidates = marks(np.arange(8, dtype=np.uint8)[:, None])
+    candidates = Candidates.of(np.arange(8, dtype=np.uint8)[:, None])
     draw = np.random.default_rng(0)
-    counts = np.bincount([pick(candidates, draw) for _ in range(8000)], minlength=8)
+    counts = np.bincount([candidates.pick(draw) for _ in range(8000)], minlength=8)
     assert 850 < counts.min() <= counts.max() < 1150
 
 
@@ -96,7 +96,7 @@ def test_a_film_without_lungs_keeps_its_outside(pngs: list[bytes]) -> None:
 
 
 def test_objects_leave_most_of_a_film_as_it_was(films: outside.Films) -> None:
-    patches = objects.corners(films.images)
+    patches = Candidates.of(objects.corners(films.images))
     for seed in range(60):
         image = films.images[seed % len(films.images)]
         laid = objects.lay(image, patches, np.random.default_rng(seed))

@@ -17,8 +17,7 @@ def split(folder: Path, rows: np.ndarray) -> Features:
     folder.mkdir()
     shard = folder / "0.npy"
     features = np.repeat(rows[:, None, None], 4, axis=1).astype(np.float16)
-    kind = [("hash", "S32"), ("features", np.float16, features.shape[1:])]
-    np.save(shard, np.array([(b"%d" % n, row) for n, row in enumerate(features)], kind))
+    np.save(shard, np.array([(features,)], [("features", np.float16, features.shape)]))
     return Features(
         labels=np.arange(len(rows)) % 2,
         hashes=tuple(b"%d" % row for row in range(len(rows))),
