@@ -1,8 +1,9 @@
 """`python -m benchmarks.pacs`: films a minute from a modality to the answers in a PACS.
 
-Beside what the model server gives to a client that reads the same DICOM files, as many at once.
-Needs dcmtk's storescu and storescp. Prints a table for RESULTS.md; both ways in turns. The seconds
-of the processors hang less on what else the machine does.
+Beside what the model server gives to a client that reads the same DICOM files, as many at once: one
+asks for all of `cam`, one, as the gateway does, for the heat map without the overlay. Needs dcmtk's
+storescu and storescp. Prints a table for RESULTS.md; all ways in turns. The seconds of the
+processors hang less on what else the machine does.
 """
 
 import os
@@ -12,14 +13,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import requests
+from PIL import Image
 
 from benchmarks import options
+from benchmarks.films import XRAYS
 from benchmarks.serving.__main__ import write_image
 from benchmarks.serving.servers import PATIENCE, Embedded, free_port
 from client.client import PneumoniaClient
@@ -27,13 +32,13 @@ from pipeline import pretrained
 from pipeline.datasets.synthetic.files import encode
 
 AT_ONCE = 2  # the gateway's default
-SIZE = (1400, 1120)
+ORIGINALS = XRAYS.parent / "originals"
 
 
 def main() -> None:
     rounds, films = (1, 12) if options.quick(__doc__) else (5, 60)
-    rates: list[tuple[float, float]] = []
-    busy: list[tuple[float, float]] = []
+    rates: list[tuple[float, ...]] = []
+    busy: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pretrained.unpack(folder / "models")
@@ -43,27 +48,33 @@ def main() -> None:
             with gateway(server.address, folder) as (pid, listen, page):
                 for number in range(rounds + 1):
                     paths = draw(folder / f"films-{number}", films)
-                    ticks = [seconds(os.getpid(), server.pid)]
-                    rate = asked(server.address, paths)
-                    ticks += [seconds(os.getpid(), server.pid), seconds(pid, server.pid)]
-                    rates.append((rate, passed(paths, listen, page)))
-                    ticks.append(seconds(pid, server.pid))
-                    busy.append(((ticks[1] - ticks[0]) / films, (ticks[3] - ticks[2]) / films))
+                    ways = [
+                        (os.getpid(), partial(asked, server.address, paths, overlay=True)),
+                        (os.getpid(), partial(asked, server.address, paths, overlay=False)),
+                        (pid, partial(passed, paths, listen, page)),
+                    ]
+                    round_rates, round_busy = [], []
+                    for process, way in ways:
+                        before = seconds(process, server.pid)
+                        round_rates.append(way())
+                        round_busy.append((seconds(process, server.pid) - before) / films)
+                    rates.append(tuple(round_rates))
+                    busy.append(tuple(round_busy))
         finally:
             server.stop()
-    print(options.table(("", "a client", "C-STORE to C-STORE", "ratio"), rows(rates, busy)))
+    head = ("", "a client", "without overlay", "C-STORE to C-STORE", "ratio", "without overlay")
+    print(options.table(head, rows(rates, busy)))
 
 
-def rows(
-    rates: list[tuple[float, float]], busy: list[tuple[float, float]]
-) -> list[tuple[str, ...]]:
+def rows(rates: list[tuple[float, ...]], busy: list[tuple[float, ...]]) -> list[tuple[str, ...]]:
     """The medians, without the first round, which warms up."""
     found: list[tuple[str, ...]] = []
     for name, pairs in (("films a minute", rates), ("processor ms a film", busy)):
         scale = 1000 if pairs is busy else 1
-        one, two = (scale * statistics.median(column) for column in zip(*pairs[1:], strict=True))
-        ratio = statistics.median(b / a for a, b in pairs[1:])
-        found.append((name, f"{one:.0f}", f"{two:.0f}", f"{ratio:.2f}"))
+        medians = [scale * statistics.median(column) for column in zip(*pairs[1:], strict=True)]
+        ratios = [statistics.median(row[-1] / row[place] for row in pairs[1:]) for place in (0, 1)]
+        shown = [f"{median:.0f}" for median in medians] + [f"{ratio:.2f}" for ratio in ratios]
+        found.append((name, *shown))
     return found
 
 
@@ -80,22 +91,22 @@ def seconds(*pids: int) -> float:
 
 
 def draw(folder: Path, count: int) -> list[Path]:
-    """DICOM films of so many patients."""
+    """DICOM films of so many patients: real X-rays in the size in which they were taken."""
     folder.mkdir()
     paths = [folder / f"{number}.dcm" for number in range(count)]
-    for path in paths:
-        seed = int.from_bytes(path.parent.name.encode()[-2:] + path.stem.encode())
-        noise = np.random.default_rng(seed).normal(2048, 400, SIZE).clip(0, 4095)
-        path.write_bytes(encode(noise.astype(np.uint16), "monochrome2", str(path), 0))
+    for path, source in zip(paths, sorted(ORIGINALS.rglob("*.jp*g")), strict=False):
+        with Image.open(source) as film:
+            grey = np.asarray(film.convert("L")).astype(np.uint16) << np.uint16(4)  # twelve bits
+        path.write_bytes(encode(grey, "monochrome2", str(path), 0))
     return paths
 
 
-def asked(address: str, paths: list[Path]) -> float:
+def asked(address: str, paths: list[Path], *, overlay: bool) -> float:
     """Films a minute of a client that wants heat maps."""
     start = time.perf_counter()
-    with PneumoniaClient(address, timeout=PATIENCE) as client:
-        for outcome in client.stream(paths, cam=True, concurrency=AT_ONCE):
-            assert outcome.prediction, outcome.error
+    with PneumoniaClient(address, timeout=PATIENCE) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+        ask = partial(client.predict, cam=True, overlay=overlay)
+        assert all(answer.heatmap is not None for answer in pool.map(ask, paths))
     return 60 * len(paths) / (time.perf_counter() - start)
 
 

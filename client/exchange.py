@@ -12,6 +12,14 @@ from client.request_log.record import Record, digest
 from client.request_log.writer import RequestLog
 from client.results import Metadata, Prediction, Signature, TensorInfo, VersionStatus
 
+_UNDRAWN: Final = (
+    contract.PROBABILITY,
+    contract.THRESHOLD,
+    contract.LABEL,
+    contract.QUALITY,
+    contract.FAMILIARITY,
+    contract.HEATMAP,
+)
 LARGE: Final = (contract.HEATMAP, contract.LUNGS, contract.OVERLAY)  # of no request log
 _PREDICTION: Final = "/tensorflow.serving.PredictionService/"
 _MODEL: Final = "/tensorflow.serving.ModelService/"
@@ -48,12 +56,13 @@ class Requests:
         self._version = version
         self._label = label
 
-    def predict(self, xray: XRay, cam: bool) -> Any:
+    def predict(self, xray: XRay, cam: bool, overlay: bool = True) -> Any:
         """A PredictRequest of one image.
 
         Args:
             xray: the image.
             cam: asks the signature `cam` instead of `predict_image`.
+            overlay: False: of `cam`'s pictures the heat map alone.
 
         Returns:
             The message.
@@ -61,6 +70,8 @@ class Requests:
         request = protos.PredictRequest()
         self._address(request)
         request.model_spec.signature_name = contract.CAM if cam else contract.PREDICT_IMAGE
+        if cam and not overlay:
+            request.output_filter.extend(_UNDRAWN)
         request.inputs[contract.IMAGE_BYTES].CopyFrom(tensors.from_bytes([xray.data]))
         return request
 

@@ -72,6 +72,7 @@ _SERVING: Final = {
     "PredictRequest": {
         "model_spec": (1, ".tensorflow.serving.ModelSpec"),
         "inputs": (2, "map .tensorflow.TensorProto"),
+        "output_filter": (3, "repeated string"),
     },
     "PredictResponse": {
         "outputs": (1, "map .tensorflow.TensorProto"),

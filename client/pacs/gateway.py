@@ -18,7 +18,7 @@ from client.errors import (
     ServerBusyError,
     ServerError,
 )
-from client.images import ImageError
+from client.images import ImageError, XRay
 from client.pacs import answers
 from client.pacs.answers.model import ModelVersion
 from client.pacs.destination import AwayError, Destination, RejectedError
@@ -26,6 +26,7 @@ from client.pacs.film import NOT_JUDGED, Answer, QueuedFilm
 from client.pacs.link import Link
 from client.pacs.queue import Queue
 from client.pacs.watcher import Watcher
+from client.results import Prediction
 
 _TICK: Final = 1.0  # seconds between looks at whether to stop
 _CHECK: Final = 10.0  # seconds between looks at whether the peers answer
@@ -149,7 +150,7 @@ class Gateway:
 
     def _ask(self, film: QueuedFilm, content: bytes) -> tuple[Answer, dict[str, bytes]]:
         xray = images.read(content)
-        said = self._server.predict(xray, cam=True)
+        said = self._asked(xray)
         dataset = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
         model, previous = self._model(said.version), None
         if film.version not in (None, said.version):
@@ -158,6 +159,12 @@ class Gateway:
         if not said.judged:
             return Answer(said.version, NOT_JUDGED, None), objects
         return Answer(said.version, said.decision, said.probability), objects
+
+    def _asked(self, xray: XRay) -> Prediction:
+        try:
+            return self._server.predict(xray, cam=True, overlay=False)
+        except ImageRefusedError:  # so does an older model, which lacks some of the outputs
+            return self._server.predict(xray, cam=True)
 
     def _set_aside(self, film: QueuedFilm, reason: str) -> None:
         self.queue.fail(film.key, reason)

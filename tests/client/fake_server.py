@@ -86,12 +86,15 @@ class FakeModel:
             if self.lungs is not None:
                 outputs["lungs"] = self.lungs[None]
             outputs["overlay_png_bytes"] = [overlay(image)]
+        if unknown := set(request.output_filter) - outputs.keys():
+            message = f"output tensor alias not found in signature: {min(unknown)}"
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
         response = protos.PredictResponse()
         response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = request.model_spec.version.value or self.version
-        for name, values in outputs.items():
+        for name in request.output_filter or outputs:
             if name not in self.leave_out:
-                response.outputs[name].CopyFrom(as_tensor(values))
+                response.outputs[name].CopyFrom(as_tensor(outputs[name]))
         return response
 
     def status(self, request, context):

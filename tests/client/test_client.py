@@ -106,6 +106,14 @@ def test_the_cam_comes_as_numpy_and_png(client, model):
     assert model.calls == ["cam"]
 
 
+def test_the_heat_map_comes_without_its_overlay_where_nobody_looks_at_that(port, model):
+    model.quality = model.familiarity = 0.9
+    with PneumoniaClient(f"127.0.0.1:{port}") as client:
+        result = client.predict(jpeg(), cam=True, overlay=False)
+    assert np.allclose(result.heatmap, blob())
+    assert (result.quality, result.overlay) == (pytest.approx(0.9), None)
+
+
 @pytest.mark.parametrize(("quality", "warned"), [(0.2, True), (0.5, False), (0.9, False)])
 def test_a_picture_unlike_the_training_set_is_warned_of(client, model, quality, warned):
     model.quality = quality

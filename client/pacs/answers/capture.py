@@ -24,7 +24,8 @@ _MARGIN: Final = 24
 _LINE: Final = 34
 _WHITE: Final = (255, 255, 255)
 _AMBER: Final = (255, 184, 107)
-# matplotlib's plasma at sixteen steps: the colours of the overlay that the model itself draws.
+_OPACITY: Final = 0.7  # of the hottest colour, as in the overlay that the model draws
+# matplotlib's plasma at sixteen steps, that overlay's colours.
 _PLASMA: Final = (
     "0d0887 330597 5002a2 6a00a8 8405a7 9c179e b12a90 c33d80 "
     "d35171 e16462 ed7953 f68f44 fca636 fec029 f9dc24 f0f921"
@@ -37,7 +38,7 @@ def build(film: Dataset, xray: XRay, answer: Prediction, model: ModelVersion) ->
     Args:
         film: what `reference` made of it.
         xray: the film as it was sent to the model.
-        answer: the model's, with its overlay.
+        answer: the model's, with its heat map.
         model: which model answered.
 
     Returns:
@@ -74,18 +75,19 @@ def picture(xray: XRay, answer: Prediction, model: ModelVersion) -> NDArray[np.u
 
     Args:
         xray: the film as it was sent to the model.
-        answer: the model's, with its overlay.
+        answer: the model's, with its heat map.
         model: which model answered.
 
     Returns:
         uint8[height, width, 3].
     """
-    judged = answer.judged and answer.overlay is not None
-    content = answer.overlay if judged and answer.overlay else xray.data
-    film = Image.open(io.BytesIO(content)).convert("RGB")
+    film = Image.open(io.BytesIO(xray.data)).convert("L")
     scale = _SIDE / max(film.size)
     width, height = (max(1, round(side * scale)) for side in film.size)
-    film = film.resize((width, height), Image.Resampling.BICUBIC)
+    film = film.resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
+    heat = answer.heatmap if answer.judged else None
+    if heat is not None:
+        lay_over(film, heat)
     scale_width = _BAR[0] + 2 * _MARGIN + 60
     doubt = [answer.warning] if answer.judged and answer.warning else []
     words = [headline(answer), *doubt, NOTICE, f"Model {model.name} {model.version}"]
@@ -98,7 +100,7 @@ def picture(xray: XRay, answer: Prediction, model: ModelVersion) -> NDArray[np.u
     for line, text in enumerate(words):
         colour = _AMBER if text == NOTICE else _WHITE
         draw.text((_MARGIN, size[1] + _MARGIN // 2 + line * _LINE), text, colour, font)
-    if judged:
+    if heat is not None:
         left, top = film.width + _MARGIN, 2 * _LINE
         canvas.paste(Image.fromarray(colour_bar(*_BAR)), (left, top))
         for share, text in ((0.0, "high"), (1.0, "none")):
@@ -116,6 +118,20 @@ def headline(answer: Prediction) -> str:
     return f"{found}: {shown}"
 
 
+def lay_over(film: Image.Image, heat: NDArray[np.float32]) -> None:
+    """Lays heat over a film; where there is none the film is unchanged.
+
+    Args:
+        film: RGB; it is painted on.
+        heat: float32[S,S] in [0,1], over the whole film squashed to a square.
+    """
+    grey = Image.fromarray(np.rint(np.clip(heat, 0, 1) * 255).astype(np.uint8))
+    grey = grey.resize(film.size, Image.Resampling.BILINEAR)
+    colours = grey.copy()
+    colours.putpalette(_colours(256).tobytes())
+    film.paste(colours.convert("RGB"), mask=grey.point(lambda value: value * _OPACITY))
+
+
 def colour_bar(width: int, height: int) -> NDArray[np.uint8]:
     """Draws the heat's colours over black, the hottest on top.
 
@@ -126,9 +142,13 @@ def colour_bar(width: int, height: int) -> NDArray[np.uint8]:
     Returns:
         uint8[height, width, 3].
     """
+    column = np.rint(_colours(height) * np.linspace(0, 1, height)[:, None])[::-1]
+    return np.repeat(column.astype(np.uint8)[:, None], width, axis=1)
+
+
+def _colours(steps: int) -> NDArray[np.uint8]:
+    """uint8[steps,3], from no heat to the hottest."""
     stops = np.array([list(bytes.fromhex(stop)) for stop in _PLASMA.split()], float)
-    heat = np.linspace(1, 0, height)
-    places = np.linspace(0, 1, len(stops))
-    colours = np.stack([np.interp(heat, places, plane) for plane in stops.T], axis=-1)
-    column = np.rint(colours * heat[:, None]).astype(np.uint8)
-    return np.repeat(column[:, None], width, axis=1)
+    heat, places = np.linspace(0, 1, steps), np.linspace(0, 1, len(stops))
+    planes = [np.interp(heat, places, plane) for plane in stops.T]
+    return np.rint(np.stack(planes, axis=-1)).astype(np.uint8)

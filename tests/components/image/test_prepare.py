@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageFilter
 
+from client.pacs.answers.capture import lay_over
 from components.image import prepare as imaging
 from components.image.heatmap import overlay, uncrop_heatmap
 from components.image.settings import ImageConfig
@@ -181,6 +182,15 @@ def test_heat_is_drawn_in_colour_in_its_place_alone() -> None:
     hot, cold = drawn[25, 50], drawn[75, 150]
     assert np.ptp(cold) == 0
     assert hot.max() - hot.min() > 80
+
+
+def test_a_dicom_capture_shows_heat_in_the_overlays_colours() -> None:
+    heatmap = np.linspace(0, 1, 224**2, dtype=np.float32).reshape(224, 224)
+    grey = np.full((300, 200), 90, np.uint8)
+    captured = Image.fromarray(grey).convert("RGB")
+    lay_over(captured, heatmap)
+    drawn = tf.io.decode_png(overlay(tf.constant(encoded(grey, "PNG")), tf.constant(heatmap)))
+    assert np.abs(drawn.numpy().astype(int) - np.asarray(captured)).max() <= 6
 
 
 def test_a_saved_model_prepares_and_draws_as_the_functions_do(tmp_path: Path) -> None:
