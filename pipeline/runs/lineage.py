@@ -66,7 +66,8 @@ def _check(database: Path) -> None:
     if not database.exists():
         return
     try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as file:
+        # Writable, or SQLite cannot take back what a killed run left half written.
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)) as file:
             ((finding,), *_) = file.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.Error as error:
         finding = str(error)

@@ -22,7 +22,7 @@ from tests.ports import free_port
 from tests.serving.test_swap import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
-FILMS = 300
+FILMS, WINDOW = 200, 50
 
 
 def other_look(film: Path, target: Path) -> None:
@@ -80,14 +80,14 @@ def test_a_model_is_watched_from_its_push_to_its_successor(story, pneumonia: Run
 
     # Films like those of the training raise no alarm.
     send("alike")
-    ended = pneumonia(cwd, "drift", *watched, "--window", "100")
+    ended = pneumonia(cwd, "drift", *watched, "--window", str(WINDOW))
     assert ended.returncode == DONE, ended.stdout + ended.stderr
 
-    # Films of another look do, in the first hundred.
+    # Films of another look do, in their first window.
     send("other")
-    ended = pneumonia(cwd, "drift", *watched, "--window", "100", "--metrics", "drift.prom")
+    ended = pneumonia(cwd, "drift", *watched, "--window", str(WINDOW), "--metrics", "drift.prom")
     assert ended.returncode == DRIFTED, ended.stdout + ended.stderr
-    assert "the first films 301 to 400" in " ".join(ended.stdout.split())
+    assert f"the first films {FILMS + 1} to {FILMS + WINDOW}" in " ".join(ended.stdout.split())
     assert re.search(r"^pneumonia_drifted_windows [1-9]", (cwd / "drift.prom").read_text(), re.M)
     _look_at(log / "drift.html")
 
@@ -129,7 +129,7 @@ def _look_at(page: Path) -> None:
         tab.on("request", lambda request: asked.append(request.url))
         tab.goto(page.as_uri())
         expect(tab.locator("h1")).to_contain_text("Drifted")
-        expect(tab.locator("#windows tbody tr")).to_have_count(6)
+        expect(tab.locator("#windows tbody tr")).to_have_count(2 * FILMS // WINDOW)
         assert not faults
         assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
         tab.screenshot(path=str(page.with_suffix(".png")), full_page=True)

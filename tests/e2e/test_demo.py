@@ -23,8 +23,9 @@ examples = [
     for image in images
 ]
 cam = signatures["cam"](image_bytes=tf.constant(images))
-default = signatures["serving_default"](examples=tf.constant(examples))
-plain = signatures["predict_image"](image_bytes=tf.constant(images))
+some = slice(None, None, 4)
+default = signatures["serving_default"](examples=tf.constant(examples[some]))
+plain = signatures["predict_image"](image_bytes=tf.constant(images[some]))
 print(json.dumps({
     "label": cam["label"].numpy().tolist(),
     "cam": cam["probability"].numpy().tolist(),
@@ -70,7 +71,7 @@ def answers(demo):
 def test_the_signatures_agree_with_each_other_and_with_the_evaluation(demo, answers, pneumonia):
     cwd, films = demo
     for signature in ("serving_default", "predict_image"):
-        assert answers[signature] == pytest.approx(answers["cam"], abs=1e-5)
+        assert answers[signature] == pytest.approx(answers["cam"][::4], abs=1e-5)
     assert not answers["tft"]
     report = json.loads(pneumonia(cwd, "report", "--json").stdout)
     counts = report["evaluation"]["overall"]["counts"]

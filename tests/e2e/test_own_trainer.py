@@ -25,6 +25,7 @@ def own(tmp_path_factory, films, pneumonia):
     return cwd, ended.stdout
 
 
+@pytest.mark.slow
 def test_its_model_is_checked_in_a_server_and_pushed_with_its_own_card(own):
     cwd, told = own
     assert "pushed: version" in told
@@ -35,6 +36,7 @@ def test_its_model_is_checked_in_a_server_and_pushed_with_its_own_card(own):
     assert details["Trained layers"] == "all"
 
 
+@pytest.mark.slow
 def test_mlflow_has_its_settings_figures_and_files(own, monkeypatch):
     cwd, told = own
     assert "MLflow: small-network.1 in file:" in told
@@ -53,6 +55,7 @@ def test_mlflow_has_its_settings_figures_and_files(own, monkeypatch):
     assert {"report.html", "model/training.json", "model/model_card.json"} <= files
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_its_curves(own):
     cwd, _ = own
     (logs,) = (cwd / "runs/small-network/artifacts/Trainer/model_run").iterdir()
@@ -61,6 +64,7 @@ def test_tensorboard_reads_its_curves(own):
     assert [event.step for event in events.Tensors("auc/val")] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_does_not_fail_the_run(own, films, pneumonia, monkeypatch):
     """MLflow keeps no runs in files unless told to."""
     cwd, _ = own
