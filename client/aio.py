@@ -94,10 +94,13 @@ class AsyncPneumoniaClient:
         request = self._requests.status()
         return exchange.statuses(await self._call(self._methods.status, request, timeout))
 
-    async def metadata(self) -> Metadata:
-        """The served version and its signatures."""
-        response = await self._call(self._methods.metadata, self._requests.metadata())
-        return exchange.metadata(response)
+    async def metadata(self, timeout: float | None = None) -> Metadata:
+        """The served version and its signatures.
+
+        `timeout`: in seconds, in place of the client's.
+        """
+        request = self._requests.metadata()
+        return exchange.metadata(await self._call(self._methods.metadata, request, timeout))
 
     async def close(self) -> None:
         """Ends the connection."""

@@ -70,7 +70,7 @@ class PneumoniaClient:
         image: Image,
         *,
         cam: bool = False,
-        overlay: bool = True,
+        outputs: Iterable[str] = (),
         abandoned: Callable[[], bool] | None = None,
     ) -> Prediction:
         """Asks for one X-ray.
@@ -78,8 +78,8 @@ class PneumoniaClient:
         Args:
             image: a path, the file's bytes, an open binary file, or an XRay that was read before.
             cam: also asks for heat map, lungs and overlay.
-            overlay: False spares the server drawing it, and gives no lungs; a model that tells no
-                familiarity refuses that.
+            outputs: names of the signature's outputs to compute; none: all. The three that an
+                answer consists of, probability, threshold and label, must be among them.
             abandoned: is called twice a second and says whether nobody waits for the answer any
                 more.
 
@@ -96,7 +96,7 @@ class PneumoniaClient:
         if abandoned:
             method = partial(_wanted, method, abandoned)
         start = time.perf_counter()
-        request = self._requests.predict(xray, cam, overlay)
+        request = self._requests.predict(xray, cam, outputs)
         response = self._call(method, request)
         latency = time.perf_counter() - start
         return exchange.answered(xray, request, response, latency, self._log)
@@ -134,9 +134,13 @@ class PneumoniaClient:
         request = self._requests.status()
         return exchange.statuses(self._call(self._methods.status, request, timeout))
 
-    def metadata(self) -> Metadata:
-        """The served version and its signatures."""
-        return exchange.metadata(self._call(self._methods.metadata, self._requests.metadata()))
+    def metadata(self, timeout: float | None = None) -> Metadata:
+        """The served version and its signatures.
+
+        `timeout`: in seconds, in place of the client's.
+        """
+        request = self._requests.metadata()
+        return exchange.metadata(self._call(self._methods.metadata, request, timeout))
 
     def close(self) -> None:
         """Ends the connection."""

@@ -57,6 +57,7 @@ _BY_STATUS = {
     grpc.StatusCode.NOT_FOUND: ModelMissingError,
     grpc.StatusCode.FAILED_PRECONDITION: ModelMissingError,  # it lacks the signature
 }
+_UNKNOWN_LABEL = "servable version label"  # TensorFlow Serving calls that INVALID_ARGUMENT, too
 _MESSAGES = {
     ServerAwayError: "no model server answers at {target} ({details})",
     ServerBusyError: "the model server at {target} is busy ({details})",
@@ -79,6 +80,8 @@ def from_rpc(error: grpc.RpcError, target: str) -> ServerError:
     """
     kind = _BY_STATUS.get(error.code(), ServerError)
     details = " ".join((error.details() or error.code().name).split())
+    if _UNKNOWN_LABEL in details:
+        kind = ModelMissingError
     if len(details) > _DETAILS:
         details = details[: _DETAILS - 1] + "…"
     return kind(_MESSAGES[kind].format(target=target, details=details))

@@ -1,6 +1,7 @@
 """Requests to the model server and what its answers say; the same for both kinds of client."""
 
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -12,14 +13,6 @@ from client.request_log.record import Record, digest
 from client.request_log.writer import RequestLog
 from client.results import Metadata, Prediction, Signature, TensorInfo, VersionStatus
 
-_UNDRAWN: Final = (
-    contract.PROBABILITY,
-    contract.THRESHOLD,
-    contract.LABEL,
-    contract.QUALITY,
-    contract.FAMILIARITY,
-    contract.HEATMAP,
-)
 LARGE: Final = (contract.HEATMAP, contract.LUNGS, contract.OVERLAY)  # of no request log
 _PREDICTION: Final = "/tensorflow.serving.PredictionService/"
 _MODEL: Final = "/tensorflow.serving.ModelService/"
@@ -56,13 +49,13 @@ class Requests:
         self._version = version
         self._label = label
 
-    def predict(self, xray: XRay, cam: bool, overlay: bool = True) -> Any:
+    def predict(self, xray: XRay, cam: bool, outputs: Iterable[str] = ()) -> Any:
         """A PredictRequest of one image.
 
         Args:
             xray: the image.
             cam: asks the signature `cam` instead of `predict_image`.
-            overlay: False: of `cam`'s pictures the heat map alone.
+            outputs: names of those to compute; none: all.
 
         Returns:
             The message.
@@ -70,8 +63,7 @@ class Requests:
         request = protos.PredictRequest()
         self._address(request)
         request.model_spec.signature_name = contract.CAM if cam else contract.PREDICT_IMAGE
-        if cam and not overlay:
-            request.output_filter.extend(_UNDRAWN)
+        request.output_filter.extend(outputs)
         request.inputs[contract.IMAGE_BYTES].CopyFrom(tensors.from_bytes([xray.data]))
         return request
 

@@ -53,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[HOST:]PORT",
         help="health, metrics, worklist; no password; default: 127.0.0.1:8107",
     )
+    add(
+        "--allowed-hosts",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="names under which browsers reach the worklist, besides localhost and --http's",
+    )
     pacs = parser.add_argument_group("PACS")
     add = pacs.add_argument
     add(

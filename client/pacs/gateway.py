@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Final
 
 import pydicom
 
-from client import images
+from client import contract, images
 from client.client import PneumoniaClient
 from client.errors import (
     ImageRefusedError,
@@ -31,13 +32,14 @@ from client.results import Prediction
 _TICK: Final = 1.0  # seconds between looks at whether to stop
 _CHECK: Final = 10.0  # seconds between looks at whether the peers answer
 _STATUS: Final = 5.0  # seconds that the model server has to say what it serves
+_DRAWN: Final = {contract.LUNGS, contract.OVERLAY}  # nobody looks at these here
 _LOGGER: Final = logging.getLogger(__name__)
 
 
 class Gateway:
     """Threads around a queue; `start`, then `stop`.
 
-    `served` is the newest version that the server was seen to have.
+    `served` is the version that the server was seen to answer with.
 
     Args:
         queue: where the films wait.
@@ -61,6 +63,7 @@ class Gateway:
         self.queue = queue
         self.links = Link("server"), Link("pacs")
         self.served: int | None = None
+        self._outputs: tuple[str, ...] = ()  # that are asked for; none: all
         self._server = server
         self._pacs = pacs
         self._model = partial(ModelVersion, model, card=card)
@@ -136,7 +139,7 @@ class Gateway:
             self._set_aside(film, error.code)
         except (ServerAwayError, ServerBusyError, ModelMissingError) as error:
             self.links[0].down(error.code)
-            self.queue.put_back(film.key, error.code, counted=False)
+            self._write(partial(self.queue.put_back, film.key, error.code, counted=False))
         except ServerError as error:
             self._put_back(film, error.code)
         except Exception as error:
@@ -144,7 +147,7 @@ class Gateway:
             self._put_back(film, type(error).__name__)
         else:
             self.links[0].up()
-            self.queue.answer(film.key, answer, objects)
+            self._write(partial(self.queue.answer, film.key, answer, objects))
             extra = {"film": film.key, "decision": answer.decision, "version": answer.version}
             _LOGGER.info("answered", extra=extra)
 
@@ -162,17 +165,27 @@ class Gateway:
 
     def _asked(self, xray: XRay) -> Prediction:
         try:
-            return self._server.predict(xray, cam=True, overlay=False)
-        except ImageRefusedError:  # so does an older model, which lacks some of the outputs
+            return self._server.predict(xray, cam=True, outputs=self._outputs)
+        except ImageRefusedError:  # perhaps by a version that has just come, with other outputs
             return self._server.predict(xray, cam=True)
 
     def _set_aside(self, film: QueuedFilm, reason: str) -> None:
-        self.queue.fail(film.key, reason)
+        self._write(partial(self.queue.fail, film.key, reason))
         _LOGGER.warning("failed", extra={"film": film.key, "reason": reason})
 
     def _put_back(self, film: QueuedFilm, reason: str) -> None:
-        self.queue.put_back(film.key, reason, counted=True)
+        self._write(partial(self.queue.put_back, film.key, reason, counted=True))
         _LOGGER.warning("put back", extra={"film": film.key, "reason": reason})
+
+    def _write(self, change: Callable[[], None]) -> None:
+        """Repeats a change until the disk takes it: only a restart frees a film left `asked`."""
+        while True:
+            try:
+                return change()
+            except sqlite3.OperationalError:  # such as a full disk
+                if self._stopping.wait(_TICK):
+                    raise
+                _LOGGER.exception("not written", extra={"step": threading.current_thread().name})
 
     # The PACS
 
@@ -202,13 +215,14 @@ class Gateway:
         """Looks whether the peers answer, so that health says it before a film needs them."""
         server, pacs = self.links
         try:
-            versions = self._server.status(_STATUS)
+            served = self._server.metadata(_STATUS)
         except ServerError as error:
             server.down(error.code)
         else:
-            loaded = [entry.version for entry in versions if entry.state == "AVAILABLE"]
-            self.served = max(loaded, default=None)
-            server.up() if loaded else server.down(ModelMissingError.code)
+            self.served = served.version
+            cam = served.signatures.get(contract.CAM)
+            self._outputs = tuple(sorted(cam.outputs.keys() - _DRAWN)) if cam else ()
+            server.up()
         try:
             self._pacs.check()
         except (AwayError, RejectedError) as error:

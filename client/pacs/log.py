@@ -1,7 +1,7 @@
 """One JSON object a line on standard error, and nothing that a film or another library says.
 
 Libraries quote what they stumble over, a patient's name among it; so only this package is heard,
-and an exception gives its type and place, not its words.
+and that the request log is not written; and an exception gives its type and place, not its words.
 """
 
 import json
@@ -13,6 +13,7 @@ import traceback
 import warnings
 from typing import Final
 
+_HEARD: Final = ("client.pacs", "client.server_arguments")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
 
@@ -33,14 +34,15 @@ class _Json(logging.Formatter):
 
 
 def set_up() -> None:
-    """Lets this package speak on standard error, and no other."""
+    """Lets these loggers speak on standard error, and no other."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json())
     logging.getLogger().addHandler(logging.NullHandler())
-    package = logging.getLogger("client.pacs")
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
-    package.propagate = False
+    for name in _HEARD:
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     warnings.simplefilter("ignore")
     threading.excepthook = _ended
 

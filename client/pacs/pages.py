@@ -3,29 +3,39 @@
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask, Response, jsonify, render_template
+from flask import Flask, Response, jsonify, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from client import web
 from client.pacs import metrics, worklist
 from client.pacs.gateway import Gateway
 from client.web.app import HEADERS
+from client.web.hosts import Hosts
 
 _PEERS: Final = {"server": "model server", "pacs": "PACS"}
 
 
-def create_app(gateway: Gateway, viewer: str = "") -> Flask:
+def create_app(gateway: Gateway, viewer: str = "", hosts: Hosts | None = None) -> Flask:
     """Makes the application, in the web page's style.
 
     Args:
         gateway: what it reports on.
         viewer: as of `client.pacs.worklist.rows`.
+        hosts: the names that the worklist answers to; None: this machine's own.
 
     Returns:
         The Flask application.
     """
     app = Flask(__name__, static_folder=Path(web.__file__).parent / "static")
     registry = metrics.registry(metrics.QueueCollector(gateway.queue, gateway.links))
+    names = hosts or Hosts()
+
+    @app.before_request
+    def check_host() -> Any:
+        # Not of health and metrics, which name no study: a monitor asks by a service's name.
+        if request.endpoint in ("page", "listed") and not names.knows(request.host):
+            return "The worklist is not known by this name; see --allowed-hosts", 403
+        return None
 
     @app.get("/healthz")
     def health() -> Any:

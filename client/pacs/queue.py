@@ -47,7 +47,7 @@ class FullError(Exception):
     """The queue takes no further film before others have gone."""
 
 
-class InUseError(Exception):
+class InUseError(OSError):
     """Another gateway works on this queue."""
 
 

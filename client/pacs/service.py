@@ -22,6 +22,7 @@ from client.pacs.receiver import Receiver, server_context
 from client.pacs.rule import CHEST, FRONTAL, Rule
 from client.pacs.watcher import Watcher
 from client.server_arguments import connect
+from client.web.hosts import Hosts
 
 _AHEAD: Final = 32  # films that a watcher fetches before their turn
 _LONGEST_TITLE: Final = 16
@@ -55,9 +56,9 @@ def serve(args: argparse.Namespace) -> int:
                 raise ValueError("--watch needs a DICOMweb address as --pacs")
             watcher = Watcher(pacs, intake, args.days, lambda: queue.waiting()[0] < _AHEAD)
             gateway.watch(watcher, args.watch)
-        page = waitress.create_server(
-            create_app(gateway, args.viewer), host=args.http[0], port=args.http[1], ident=None
-        )
+        host, port = args.http
+        app = create_app(gateway, args.viewer, Hosts(host, args.allowed_hosts))
+        page = waitress.create_server(app, host=host, port=port, ident=None)
         threading.Thread(target=page.run, daemon=True, name="http").start()
         receiver = None
         if args.listen:

@@ -43,21 +43,31 @@ class Watcher:
                     return
             except RejectedError as error:  # another series may be readable
                 _LOGGER.warning("not fetched", extra={"reason": str(error)})
+                continue
             if count is not None:
                 self._seen[series] = count
 
     def _take(self, study: str, series: str) -> bool:
-        """Takes a series' new films; returns False where that must wait."""
+        """Takes a series' new films; returns False where that must wait.
+
+        Raises RejectedError where some cannot be fetched, after it took the others.
+        """
+        rejected: RejectedError | None = None
         for sop_class, instance in self._pacs.instances(study, series):
             if sop_class not in FILM_CLASSES or self._intake.knows(instance):
                 continue
             if not self._has_time():
                 return False
-            status = self._intake.take(
-                self._pacs.fetch(study, series, instance), sop_class, instance
-            )
+            try:
+                content = self._pacs.fetch(study, series, instance)
+            except RejectedError as error:
+                rejected = error
+                continue
+            status = self._intake.take(content, sop_class, instance)
             if status == OUT_OF_RESOURCES:
                 return False
             if status != SUCCESS:
                 self._intake.leave_alone(instance, study, "refused")
+        if rejected:
+            raise rejected
         return True

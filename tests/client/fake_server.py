@@ -16,6 +16,8 @@ from client import protos, tensors
 
 VERSION = 1_700_000_000
 THRESHOLD = 0.4
+_SCORES = ("probability", "threshold", "label", "quality", "familiarity")
+_PICTURES = ("heatmap", "lungs", "overlay_png_bytes")
 
 
 @dataclass
@@ -32,6 +34,7 @@ class FakeModel:
     leave_out: tuple[str, ...] = ()
     failures: deque[grpc.StatusCode] = field(default_factory=deque)  # one for each next call
     calls: list[str] = field(default_factory=list)  # the signature of each prediction
+    wanted: tuple[str, ...] = ()  # the outputs that the last one was asked for
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         def method(call, request, response):
@@ -62,6 +65,7 @@ class FakeModel:
 
     def predict(self, request, context):
         self.calls.append(request.model_spec.signature_name)
+        self.wanted = tuple(request.output_filter)
         self._fail_or_wait(request, context)
         if self.endless:
             while context.is_active():
@@ -107,11 +111,14 @@ class FakeModel:
     def metadata(self, request, context):
         self._fail_or_wait(request, context)
         signatures = protos.SignatureDefMap()
-        signature = signatures.signature_def["predict_image"]
-        signature.inputs["image_bytes"].dtype = 7
-        signature.inputs["image_bytes"].tensor_shape.dim.add(size=-1)
-        signature.outputs["probability"].dtype = 1
-        signature.outputs["probability"].tensor_shape.dim.add(size=-1)
+        for name, outputs in (("predict_image", _SCORES), ("cam", (*_SCORES, *_PICTURES))):
+            signature = signatures.signature_def[name]
+            signature.inputs["image_bytes"].dtype = 7
+            signature.inputs["image_bytes"].tensor_shape.dim.add(size=-1)
+            for output in outputs:
+                if getattr(self, output, True) is not None and output not in self.leave_out:
+                    signature.outputs[output].dtype = 1
+                    signature.outputs[output].tensor_shape.dim.add(size=-1)
         response = protos.GetModelMetadataResponse()
         response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = self.version
@@ -121,6 +128,9 @@ class FakeModel:
     def _fail_or_wait(self, request, context):
         if self.failures:
             context.abort(self.failures.popleft(), "as the test asked")
+        if request.model_spec.version_label == "gone":
+            message = "Unrecognized servable version label: gone"
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
         if request.model_spec.name != "pneumonia":
             context.abort(grpc.StatusCode.NOT_FOUND, f"no model {request.model_spec.name}")
         time.sleep(self.delay)

@@ -106,12 +106,17 @@ def test_the_cam_comes_as_numpy_and_png(client, model):
     assert model.calls == ["cam"]
 
 
+def test_a_label_that_the_server_does_not_know_is_no_fault_of_the_image(make, port):
+    with make(f"127.0.0.1:{port}", label="gone") as client, pytest.raises(ModelMissingError):
+        client.predict(jpeg())
+
+
 def test_the_heat_map_comes_without_its_overlay_where_nobody_looks_at_that(port, model):
-    model.quality = model.familiarity = 0.9
+    wanted = ("probability", "threshold", "label", "heatmap")
     with PneumoniaClient(f"127.0.0.1:{port}") as client:
-        result = client.predict(jpeg(), cam=True, overlay=False)
+        result = client.predict(jpeg(), cam=True, outputs=wanted)
     assert np.allclose(result.heatmap, blob())
-    assert (result.quality, result.overlay) == (pytest.approx(0.9), None)
+    assert result.overlay is None
 
 
 @pytest.mark.parametrize(("quality", "warned"), [(0.2, True), (0.5, False), (0.9, False)])

@@ -3,6 +3,11 @@
 from typing import Any, Final
 
 from pydicom import Dataset
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+)
 from pydicom.valuerep import DA, TM
 
 _TEXTS: Final = (
@@ -27,6 +32,11 @@ _AS_THEY_ARE: Final = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
 )
+_MODALITIES: Final = {
+    ComputedRadiographyImageStorage: "CR",
+    DigitalXRayImageStorageForPresentation: "DX",
+    DigitalXRayImageStorageForProcessing: "DX",
+}
 # Which way round it lies, and how its grey values are shown.
 _IF_THERE: Final = (
     "PatientOrientation",
@@ -49,7 +59,11 @@ def reference(film: Dataset) -> Dataset:
 
     Raises ValueError where the film has no place in a study.
     """
-    missing = [keyword for keyword in _AS_THEY_ARE if film.get(keyword) in (None, "")]
+    # The reader of films does without these.
+    defaults = {"Modality": _MODALITIES.get(str(film.get("SOPClassUID"))), "SamplesPerPixel": 1}
+    kept = {keyword: film.get(keyword) for keyword in _AS_THEY_ARE}
+    kept |= {keyword: value for keyword, value in defaults.items() if kept[keyword] in (None, "")}
+    missing = [keyword for keyword, value in kept.items() if value in (None, "")]
     if missing:
         raise ValueError(f"the DICOM lacks {missing[0]}")
     found = Dataset()
@@ -59,8 +73,8 @@ def reference(film: Dataset) -> Dataset:
     for keyword, kind in _TIMES.items():
         setattr(found, keyword, _valid(kind, film.get(keyword)))
     found.PatientSex = film.get("PatientSex") if film.get("PatientSex") in _SEXES else ""
-    for keyword in _AS_THEY_ARE:
-        setattr(found, keyword, film[keyword].value)
+    for keyword, value in kept.items():
+        setattr(found, keyword, value)
     found.BodyPartExamined = str(film.get("BodyPartExamined") or "CHEST")
     for keyword in _IF_THERE:
         if film.get(keyword) not in (None, ""):

@@ -7,12 +7,14 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.uid import ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation
 
 import cli
 from client import images
 from client.pacs import answers
 from client.pacs.answers import capture, contours, report
 from client.pacs.answers.model import NOTICE, ModelVersion
+from client.pacs.answers.reference import reference
 from client.results import Prediction
 from tests.client.conftest import jpeg
 from tests.client.fake_server import THRESHOLD, VERSION, blob, overlay, serve
@@ -55,6 +57,17 @@ def test_a_film_that_breaks_the_standard_is_answered_all_the_same():
         assert str(dataset.PatientName) == "Müller^Änne"
         assert dataset.SpecificCharacterSet == "ISO_IR 192"
         assert (dataset.PatientSex, dataset.StudyDate, dataset.AccessionNumber) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"),
+    [(ComputedRadiographyImageStorage, "CR"), (DigitalXRayImageStorageForPresentation, "DX")],
+)
+def test_a_film_that_tells_its_modality_by_its_class_alone_is_answered(sop_class, modality):
+    content = film(8, Modality=None, SamplesPerPixel=None, SOPClassUID=sop_class)
+    assert len(built(content, prediction(content))) == 3
+    source = reference(pydicom.dcmread(io.BytesIO(content)))
+    assert (source.Modality, source.SamplesPerPixel) == (modality, 1)
 
 
 def test_a_film_without_a_study_is_refused_in_one_line():

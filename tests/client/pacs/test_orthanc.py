@@ -121,13 +121,6 @@ def test_a_film_that_does_not_look_like_one_is_answered_as_not_judged(
     assert evaluated[codes.DCM.QualityAssessment.value] == report.INSUFFICIENT.value
 
 
-def test_a_model_that_tells_no_familiarity_is_asked_all_the_same(orthanc, gateway, model):
-    model.familiarity = None
-    content = film(9)
-    orthanc.forward(orthanc.upload(content))
-    assert set(answers_of(orthanc, content)) == {"SR", "OT", "PR"}
-
-
 def test_a_resend_is_no_duplicate_and_a_newer_version_points_at_the_older(
     orthanc, gateway, model, tmp_path
 ):
