@@ -198,7 +198,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None
     )
     add(
         "--log_max_days",
-        type=_seconds,
+        type=_days,
         default=90.0,
         help="after which a file of a log goes (default: 90)",
     )
@@ -318,4 +318,10 @@ def _positive(text: str) -> int:
 def _seconds(text: str) -> float:
     if not 0 <= (number := float(text)) < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return number
+
+
+def _days(text: str) -> float:
+    if not 0 < (number := float(text)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days above 0")
     return number

@@ -4,12 +4,13 @@ TensorFlow decodes a picture in one operation: no deadline ends it, nor a caller
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from serving import wire
 from serving.errors import invalid_argument
 
 MAX_PIXELS = 50_000_000
@@ -17,7 +18,11 @@ MAX_SCANS = 200  # of a progressive JPEG; each goes over the whole picture
 MAX_SCANNED = 1_000_000_000  # pixels of all scans
 _MAX_SEGMENTS = 5_000
 _MAX_PADDING = 2**16
+_MAX_FIELDS = 2**18  # of all tf.Examples; 1,024 of the training set's have some 80,000
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+# GIF, WebP and JPEG XL, which tf.io.decode_jpeg takes too: a few bytes of them make gigabytes. It
+# refuses BMP by itself, and many a feature's text begins with BM.
+_OTHERS = (b"GIF8", b"RIFF", b"\xff\x0a", b"\0\0\0\x0cJXL ")
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _SCAN, _IS_SCAN = b"\xff\xda", 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU-T T.81, table B.1
@@ -28,17 +33,24 @@ def check(inputs: Mapping[str, np.ndarray]) -> None:
     """Raises ServingError INVALID_ARGUMENT for a picture that asks for far too much work.
 
     Args:
-        inputs: string tensors of JPEG, PNG or tf.Example; all else is left to the model.
+        inputs: string tensors of JPEG, PNG or tf.Example; what is no picture, nor holds one, is
+            left to the model.
     """
+    from tensorflow.core.example import example_pb2
+
+    fields = 0
     for array in inputs.values():
-        if array.dtype == object:
-            for value in array.flat:
-                for picture in _pictures(value):
-                    _check(picture)
+        for value in array.flat if array.dtype == object else ():
+            _check(value)
+            if not value.startswith((_PNG, _JPEG)):
+                fields = wire.check(value, example_pb2.Example.DESCRIPTOR, fields, _MAX_FIELDS)
+                for feature in features(value).values():
+                    for held in feature.bytes_list.value:
+                        _check(held)
 
 
 def features(value: bytes) -> Mapping[str, Any]:
-    """The features of a serialized tf.Example by name; none of what is no tf.Example."""
+    """The features of a tf.Example that `check` has passed, by name; none of what is none."""
     from tensorflow.core.example import example_pb2
 
     try:
@@ -47,21 +59,17 @@ def features(value: bytes) -> Mapping[str, Any]:
         return {}
 
 
-def _pictures(value: bytes) -> Iterator[bytes]:
-    if value.startswith((_PNG, _JPEG)):
-        yield value
-        return
-    for feature in features(value).values():
-        yield from (one for one in feature.bytes_list.value if one.startswith((_PNG, _JPEG)))
-
-
-def _check(picture: bytes) -> None:
-    if picture.startswith(_PNG):  # W3C PNG, 11.2.1: IHDR comes first
-        width, height = (int.from_bytes(picture[at : at + 4]) for at in (16, 20))
+def _check(value: bytes) -> None:
+    if value.startswith(_OTHERS):
+        raise invalid_argument("The image is neither a JPEG nor a PNG")
+    if value.startswith(_PNG):  # W3C PNG, 11.2.1: IHDR comes first
+        width, height = (int.from_bytes(value[at : at + 4]) for at in (16, 20))
         scans = 1
+    elif value.startswith(_JPEG):
+        width, height = _jpeg_size(value)
+        scans = value.count(_SCAN)
     else:
-        width, height = _jpeg_size(picture)
-        scans = picture.count(_SCAN)
+        return
     pixels = width * height
     if pixels > MAX_PIXELS:
         raise invalid_argument(f"The image has {pixels} pixels; at most {MAX_PIXELS} are decoded")

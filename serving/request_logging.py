@@ -7,7 +7,8 @@ import logging
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -91,17 +92,24 @@ class RequestLogging:
         self._pixels = pixels
         self._loggers: dict[str, Logger] = {}
 
-    def take(self, config: Any) -> None:
+    @contextmanager
+    def taking(self, config: Any) -> Iterator[None]:
         """Takes the LoggingConfigs out of a ModelServerConfig that this server's own file holds.
+
+        The block then takes over what is left; where it raises, logging stays as it was. Waits
+        for disks, so not for the event loop's thread.
 
         Raises ConfigFileError for a log that cannot be kept, ServingError for one that TensorFlow
         Serving would not know either.
         """
         wanted: dict[str, Logger] = {}
-        for model in config.model_config_list.config:
-            if model.HasField("logging_config"):
-                wanted[model.name] = self._logger(model.name, model.logging_config)
-                model.ClearField("logging_config")
+        with ExitStack() as made:
+            for model in config.model_config_list.config:
+                if model.HasField("logging_config"):
+                    wanted[model.name] = self._logger(model.name, model.logging_config, made)
+                    model.ClearField("logging_config")
+            yield
+            made.pop_all()
         before, self._loggers = self._loggers, wanted
         for name, logger in before.items():
             if name not in wanted or wanted[name].log is not logger.log:
@@ -117,7 +125,7 @@ class RequestLogging:
         for logger in self._loggers.values():
             logger.log.close()
 
-    def _logger(self, model: str, config: Any) -> Logger:
+    def _logger(self, model: str, config: Any, made: ExitStack) -> Logger:
         collector = config.log_collector_config
         if collector.type not in _TYPES:
             # core/log_collector.cc
@@ -148,6 +156,7 @@ class RequestLogging:
             )
         except RequestLogError as error:
             raise ConfigFileError(f"logging_config of {model}: {error}") from error
+        made.callback(log.close)
         return Logger(log, rate)
 
 

@@ -89,11 +89,7 @@ class Server:
         for flag in self._flags.without_effect:
             logs.event("flag without effect", flag=flag)
         await self._set_health({})
-        self._logging.take(self._config)
-        try:
-            await asyncio.to_thread(self._manager.configure, self._config)
-        except ModelsUnavailable as error:
-            logs.event("models unavailable", level=40, reason=error.short_message)
+        await asyncio.to_thread(self._configure, self._config)
         gc.freeze()  # what start-up made is here to stay; collections after a swap skip it
         try:
             grpc_server = await self._start_grpc()
@@ -232,14 +228,20 @@ class Server:
             status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
             await self._health.set(name, status)
 
+    def _configure(self, config: Any) -> None:
+        with self._logging.taking(config):
+            try:
+                self._manager.configure(config)
+            except ModelsUnavailable as error:  # the configuration is taken over all the same
+                logs.event("models unavailable", level=40, reason=error.short_message)
+
     async def _poll_config(self) -> None:
         interval = self._flags.model_config_file_poll_wait_seconds
         while interval and self._flags.model_config_file:
             await asyncio.sleep(interval)
             try:
                 config = config_files.read_model_config(self._flags.model_config_file)
-                self._logging.take(config)
-                await asyncio.to_thread(self._manager.configure, config)
+                await asyncio.to_thread(self._configure, config)
             except (ServingError, config_files.ConfigFileError) as error:
                 logs.event("configuration refused", level=40, reason=str(error))
 

@@ -19,21 +19,29 @@ _PLAIN = (
 )
 
 
-def check(data: bytes, descriptor: Descriptor) -> None:
-    """Raises ServingError INVALID_ARGUMENT for a message that is made to fill the memory.
+def check(data: bytes, descriptor: Descriptor, fields: int = 0, limit: int = MAX_FIELDS) -> int:
+    """Looks for what is made to fill the memory.
 
     Args:
         data: the serialized message; what is no message at all is left to the parser.
         descriptor: its type.
+        fields: those of the request's messages before this one, which count too.
+        limit: fields that there may be.
+
+    Returns:
+        The fields up to and with this message's.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
     """
-    fields = 0
+    packed = 0
     pending = [(0, len(data), descriptor)]
     while pending:
         position, end, message = pending.pop()
         known: Any = message.fields_by_number
         while position < end:
-            if (fields := fields + 1) > MAX_FIELDS:
-                raise invalid_argument(f"The request has more than {MAX_FIELDS} fields")
+            if (fields := fields + 1) > limit:
+                raise invalid_argument(f"The request has more than {limit} fields")
             tag, position = _varint(data, position)
             kind = tag & 7
             if kind == _VARINT:
@@ -43,11 +51,14 @@ def check(data: bytes, descriptor: Descriptor) -> None:
                 field = known.get(tag >> 3)
                 if field is not None and field.cpp_type == _MESSAGE:
                     pending.append((position, min(position + length, end), field.message_type))
-                elif field is not None and field.cpp_type not in _PLAIN and length > MAX_ELEMENTS:
-                    raise invalid_argument(f"{field.name} has more than {MAX_ELEMENTS} bytes")
+                elif field is not None and field.cpp_type not in _PLAIN:
+                    packed += length  # a list may come in pieces
+                    if packed > MAX_ELEMENTS:
+                        raise invalid_argument(f"{field.name} has more than {MAX_ELEMENTS} bytes")
                 position += length
             else:
                 position += _FIXED_SIZE.get(kind, 0)  # 0: where a group starts or ends
+    return fields
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:

@@ -70,15 +70,18 @@ def add(folder: Path, outcomes: Iterable[Outcome]) -> None:
         for one in outcomes
     )
     content = "".join(lines).encode()
-    descriptor = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = os.open(folder / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "ab") as file:
+        size = file.tell()
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            content = b"\n" + content  # a full disk or a kill tore the line before
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
 def read(folder: Path) -> dict[str, Outcome]:
-    """The newest outcome of each film, by its hash; a torn last line is passed over."""
+    """The newest outcome of each film, by its hash; torn lines are passed over."""
     try:
         lines = (folder / FILE).read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
@@ -91,6 +94,17 @@ def read(folder: Path) -> dict[str, Outcome]:
         except (ValueError, KeyError, TypeError):
             continue
     return found
+
+
+def of_film(known: Mapping[str, Outcome], sha256: str, instance: str) -> Outcome | None:
+    """The outcome of a logged film, whichever of its two hashes it was given by.
+
+    Args:
+        known: as `read` gives them.
+        sha256: of the film.
+        instance: of its SOP Instance UID; "" for none.
+    """
+    return known.get(sha256) or known.get(instance)
 
 
 def _outcome(place: str, row: Mapping[str, str | None]) -> Outcome:

@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import glob
 import os
 import queue
+import re
 import stat
 import threading
 import time
@@ -16,6 +18,7 @@ from client.request_log import tfrecord
 from client.request_log.record import Record, encode
 
 SUFFIX: Final = ".tfrecord"
+_AFTER_PREFIX: Final = re.compile(r"-\d{8}T\d{6}-\d+-\d{4,}" + re.escape(SUFFIX))
 _WAITING: Final = 1024  # records that wait for the disk; one more is dropped
 _PIXELS: Final = 64 * 2**20  # bytes of films that wait
 _AT_ONCE: Final = 32  # records a write: small beside a file
@@ -34,6 +37,14 @@ class LogLimits:
 
     megabytes: int = 1024
     days: float = 90
+
+    def __post_init__(self) -> None:
+        """Raises RequestLogError for a limit that would delete the whole log."""
+        if not (self.megabytes > 0 and self.days > 0):
+            raise RequestLogError(
+                f"a request log's megabytes ({self.megabytes}) and days ({self.days:g}) must be "
+                "above 0"
+            )
 
 
 class RequestLogError(ValueError):
@@ -178,8 +189,9 @@ def _size(record: Record) -> int:
 
 
 def files(prefix: Path) -> list[Path]:
-    """The log's files, oldest first."""
-    return sorted(prefix.parent.glob(f"{prefix.name}-*{SUFFIX}"))
+    """The log's files, oldest first; none of a log whose prefix only begins with this one."""
+    found = prefix.parent.glob(f"{glob.escape(prefix.name)}-*{SUFFIX}")
+    return sorted(path for path in found if _AFTER_PREFIX.fullmatch(path.name, len(prefix.name)))
 
 
 def _check(prefix: Path, pixels: bool) -> None:

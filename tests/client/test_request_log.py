@@ -1,5 +1,6 @@
 """The client keeps the same records for a server that keeps none, bounded in size and age."""
 
+import argparse
 import os
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from client.aio import AsyncPneumoniaClient
 from client.request_log import reader, tfrecord, writer
 from client.request_log.record import Record, digest, encode, films
 from client.request_log.writer import LogLimits, RequestLog, RequestLogError
+from client.server_arguments import add_server_arguments, connect
 from tests.client.conftest import jpeg
 from tests.client.image_files import dicom
 
@@ -73,6 +75,30 @@ def test_a_log_stays_within_its_bytes_and_days(tmp_path: Path) -> None:
     kept = [film.time - 1_700_000_000 for film in reader.read(tmp_path)]
     assert kept == list(range(600 - len(kept), 600))
     assert len(kept) > 100
+
+
+def test_a_log_deletes_its_own_files_alone(tmp_path: Path) -> None:
+    def old(prefix: str) -> Path:
+        path = tmp_path / f"{prefix}-20200101T000000-1-0001{writer.SUFFIX}"
+        path.write_bytes(b"")
+        os.utime(path, (0, 0))
+        return path
+
+    own, others = old("a[1]"), old("a[1]-canary")
+    log = RequestLog(tmp_path / "a[1]")
+    log.put(record())
+    log.close()
+    assert not own.exists()
+    assert others.exists()
+    assert len(writer.files(tmp_path / "a[1]")) == 1
+
+
+@pytest.mark.parametrize("limit", ["--log-megabytes=0", "--log-days=-1", "--log-days=nan"])
+def test_a_limit_that_would_delete_the_whole_log_is_refused(tmp_path: Path, limit: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_server_arguments(parser)
+    with pytest.raises(ValueError, match="above 0"):
+        connect(parser.parse_args([f"--log={tmp_path / 'a'}", limit]))
 
 
 def test_a_disk_that_is_behind_drops_records_and_delays_nobody(tmp_path: Path, monkeypatch) -> None:

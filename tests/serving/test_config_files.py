@@ -133,6 +133,7 @@ def test_flags_have_tensorflow_servings_defaults() -> None:
         (["--model_base_path=/m", "--batching_parameters_file=b"], "without --enable_batching"),
         (["--model_base_path=/m", "--enable_batching=maybe"], "neither true nor false"),
         (["--model_base_path=/m", "--max_num_load_retries=-1"], "negative"),
+        (["--model_base_path=/m", "--log_max_days=0"], "0 is not a number of days above 0"),
         (["--platform_config_file=/p"], "--platform_config_file is not supported"),
         (["--use_alts_credentials"], "--use_alts_credentials is not supported"),
         (["--mixed_precision=bfloat16"], "give --precision=bfloat16"),

@@ -3,6 +3,8 @@
 import os
 import signal
 import stat
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -147,10 +149,36 @@ def test_a_killed_servers_log_is_read_to_its_last_whole_record(
         assert len(list(reader.read(tmp_path / "log"))) == whole - 1
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        'base_path: "/other" model_platform: "caffe"',
+        'base_path: "/other" model_platform: "tensorflow" logging_config { '
+        'log_collector_config { filename_prefix: "not absolute" } }',
+    ],
+)
+def test_a_refused_configuration_leaves_logging_as_it_was(
+    start, exported: Path, tmp_path: Path, other: str
+) -> None:
+    config = configured(tmp_path, exported, tmp_path / "log" / "answers")
+    server = start(config, "--model_config_file_poll_wait_seconds=0.05")
+    arriving = tmp_path / "arriving"
+    refused = CONFIG.format(base=exported, prefix=tmp_path / "elsewhere" / "a", rate=1, type="")
+    arriving.write_text(f'{refused[:-1]} config {{ name: "other" {other} }} }}')
+    arriving.rename(tmp_path / "models.config")
+    until((tmp_path / "elsewhere").exists)
+    time.sleep(0.5)  # some polls
+    server.predict([tiny_model.png(51)])
+    server.stop()
+    assert len(list(reader.read(tmp_path / "log"))) == 1
+    assert not [one for one in threading.enumerate() if one.name == "request-log"]
+
+
 def _take(*arguments: str) -> None:
     server = Server(flags.parse(list(arguments)))
     try:
-        server._logging.take(server._config)
+        with server._logging.taking(server._config):
+            pass
     finally:
         server._close()
 
