@@ -2,8 +2,8 @@
 
 import dataclasses
 import enum
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 
 from components import names
@@ -45,7 +45,8 @@ def decide(
     else the first by path; an official test split is written whole); a patient of the official test
     split. What is left is divided by patient: into train and val where there is an official test
     split, else into train, val and test. Patients who share a film are one. Films of an earlier
-    ingest keep their split, and further films of their patients join them.
+    ingest keep their split, and further films of their patients join them, even where an official
+    test split has them now: a model that was trained on a patient is not judged on him.
 
     Args:
         records: of all files that were looked at.
@@ -57,21 +58,30 @@ def decide(
     for index in sorted(range(len(records)), key=lambda index: records[index].path):
         if fates[index] is None:
             by_bytes[records[index].sha256].append(index)
-    for copies in by_bytes.values():
-        for index, fate in _among_copies(copies, records).items():
-            fates[index] = fate
     joined = _joined([records[index].group for index in copies] for copies in by_bytes.values())
     groups = [joined.get(record.group, record.group) for record in records]
+    homes = _homes(
+        (group, earlier.get(one.sha256)) for group, one in zip(groups, records, strict=True)
+    )
+    official = {
+        index
+        for index, record in enumerate(records)
+        if record.official_test and homes.get(groups[index], names.TEST) == names.TEST
+    }
+    for copies in by_bytes.values():
+        for index, fate in _among_copies(copies, records, official).items():
+            fates[index] = fate
     test_groups = {group for group, fate in zip(groups, fates, strict=True) if fate and fate.split}
     pool = [index for index, fate in enumerate(fates) if fate is None]
     shares = {names.VAL: config.val_fraction}
-    if not any(record.official_test for record in records):
+    if not official:
         shares = {names.TEST: config.test_fraction} | shares
-    outside_test = [index for index in pool if groups[index] not in test_groups]
-    homes = _homes((groups[index], earlier.get(records[index].sha256)) for index in outside_test)
-    new = [index for index in outside_test if groups[index] not in homes]
+    of_old = [index for index in pool if groups[index] in homes]
+    new = [index for index in pool if groups[index] not in homes.keys() | test_groups]
     splits = homes | splitting.assign(
-        ((groups[index], records[index].label or 0) for index in new), shares
+        [(groups[index], records[index].label or 0) for index in new],
+        shares,
+        Counter((homes[groups[index]], records[index].label or 0) for index in of_old),
     )
     in_test = Fate(reason=Cause.PATIENT_IN_TEST, detail="a film of a patient of the test split")
     for index in pool:
@@ -82,14 +92,14 @@ def decide(
 
 
 def _homes(films: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    """Where patients of an earlier ingest belong; of several splits, to the one furthest of train.
+    """Where patients of an earlier ingest belong; of several splits, to the one nearest to train.
 
     Two patients of old may turn out to be one.
     """
     homes: dict[str, str] = {}
     for group, split in films:
         if split:
-            homes[group] = max(split, homes.get(group, split), key=names.SPLITS.index)
+            homes[group] = min(split, homes.get(group, split), key=names.SPLITS.index)
     return homes
 
 
@@ -116,10 +126,12 @@ def _own_fault(record: IngestRecord) -> Fate | None:
     return None
 
 
-def _among_copies(copies: Sequence[int], records: Sequence[IngestRecord]) -> Mapping[int, Fate]:
+def _among_copies(
+    copies: Sequence[int], records: Sequence[IngestRecord], official: Set[int]
+) -> Mapping[int, Fate]:
     """The fates that the same bytes elsewhere decide; none for what goes to the pool."""
-    tests = [index for index in copies if records[index].official_test]
-    others = [index for index in copies if not records[index].official_test]
+    tests = [index for index in copies if index in official]
+    others = [index for index in copies if index not in official]
     fates = {index: Fate(split=names.TEST, duplicate_of=tests[0]) for index in tests[1:]}
     if tests:
         fates[tests[0]] = Fate(split=names.TEST)

@@ -61,12 +61,15 @@ class Spans:
         return notes + ([f"films of earlier spans that are gone: {gone:,}"] if gone else [])
 
     def write(self, folder: str, records: Sequence[IngestRecord], fates: Sequence[Fate]) -> None:
-        """Writes films.csv (sha256, split, span) into an ingest report's folder."""
+        """Writes films.csv (sha256, split, span) into an ingest report's folder.
+
+        Films that are gone stay in it: they may come back, and a model was trained on them.
+        """
         kept = {r.sha256: fate.split for r, fate in zip(records, fates, strict=True) if fate.split}
         with fileio.open(f"{folder}/{FILMS}", "w") as file:
             table = csv.writer(file)
             table.writerow(_HEADER)
             table.writerows(
                 (sha256, split, self.spans.get(sha256, self.span))
-                for sha256, split in sorted(kept.items())
+                for sha256, split in sorted({**self.splits, **kept}.items())
             )

@@ -2,21 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from components import names
 from components.ingest import patients
 from components.ingest.entry import Entry
 
 
-def assign(films: Iterable[tuple[str, int]], shares: Mapping[str, float]) -> dict[str, str]:
+def assign(
+    films: Iterable[tuple[str, int]],
+    shares: Mapping[str, float],
+    there: Mapping[tuple[str, int], int] = MappingProxyType({}),
+) -> dict[str, str]:
     """Assigns each patient to a split.
 
     A patient counts to the class of his greatest label. Each class gives each split its share of
-    the class's films, as near as whole patients come to it, but at least one patient.
+    the class's films, as near as whole patients come to it, but at least one patient. Films that
+    are there already count for their split.
 
     Args:
         films: group (`patients.group`) and label, 0 or 1, of each film.
         shares: in (0,1), by split; what they leave goes to train.
+        there: number of the films that an earlier ingest has assigned, by split and label.
 
     Returns:
         The split of each group.
@@ -29,9 +36,11 @@ def assign(films: Iterable[tuple[str, int]], shares: Mapping[str, float]) -> dic
     splits = dict.fromkeys(sizes, names.TRAIN)
     for label in sorted(set(strata.values())):
         left = {group: size for group, size in sizes.items() if strata[group] == label}
-        total = sum(left.values())
+        held = {split: there.get((split, label), 0) for split in names.SPLITS}
+        total = sum(left.values()) + sum(held[split] for split in (names.TRAIN, *shares))
         for split, share in shares.items():
-            for group in take(left, max(1, round(total * share))):
+            wanted = round(total * share) - held[split]
+            for group in take(left, max(1, wanted)) if wanted > 0 or not held[split] else ():
                 splits[group] = split
                 del left[group]
     return splits

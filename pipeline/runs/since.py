@@ -1,14 +1,11 @@
 """What a retraining goes on from: a version's model, and the films that it was made of."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from components.ingest.spans import FILMS
 from components.pusher import versions
 from pipeline.runs import lineage
 from pipeline.runs.folder import RunFolder, RunFolderError
-
-_MAKERS: Final = {"Trainer", "Recalibrator"}  # of models; a step BaseModel has them from these
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,14 @@ def find(folder: RunFolder, version: int) -> Since:
         raise RunFolderError(f"{folder.serving}: no version {version}; there are: {known}")
     record = versions.record(folder.serving, version)
     for run in lineage.pipeline_runs(folder.metadata) if record else ():
-        makers = (run.steps[name] for name in _MAKERS & run.steps.keys())
-        models = {str(output.uri) for step in makers for output in step.outputs.values()}
+        # A recalibrated version's run knows the films of its hospital, not those of the training.
+        trainer = run.steps.get("Trainer")
+        models = {str(output.uri) for output in trainer.outputs.values()} if trainer else set()
         if record and record.model.uri in models:
             films = run.steps["XrayExampleGen"].outputs["ingest_report"].uri / FILMS
             if films.is_file():
                 return Since(record.model.uri, str(films))
     raise RunFolderError(
-        f"{folder.root}: does not know the films of version {version}; train once without --since"
+        f"{folder.root}: does not know the films that version {version} was trained on; name one "
+        "that a run there has trained, or train once without --since"
     )

@@ -223,6 +223,31 @@ def test_a_further_ingest_is_a_span_of_its_own_and_says_what_joined(tmp_path):
     ]
     known = Spans.since(films)
     assert (known.spans["x1"], known.spans["z1"], known.span) == (0, 1, 2)
+    assert "x0" in known.splits, "it may come back"
+
+
+def test_who_was_trained_on_is_not_judged_on_in_an_official_test_split_that_came_later():
+    old = [record(f"{n}", f"x{n}", n % 2) for n in range(40)]
+    before = {one.sha256: fate.split for one, fate in zip(old, decide(old, CONFIG), strict=True)}
+    trained = next(n for n in range(40) if before[f"x{n}"] == "train")
+    moved = [record(f"test/{one.path}", one.sha256, one.label, test=True) for one in old]
+    more = record("test/more", "y", 1, test=True, group=f"patient of x{trained}")
+    new = record("test/new", "z", 1, test=True)
+    records = [*moved, more, new]
+    found = dict(zip((r.sha256 for r in records), decide(records, CONFIG, before), strict=True))
+    assert {sha256: found[sha256].split for sha256 in before} == before
+    assert (found["y"].split, found["z"].split) == ("train", "test")
+
+
+def test_a_few_films_that_join_go_where_a_split_lacks_its_share():
+    old = [record(f"{n}", f"x{n}", n % 2) for n in range(100)]
+    before = {one.sha256: fate.split for one, fate in zip(old, decide(old, CONFIG), strict=True)}
+    new = [record(f"new {n}", f"z{n}", n % 2) for n in range(4)]
+    records = [*old, *new]
+    splits = dict(zip((r.sha256 for r in records), decide(records, CONFIG, before), strict=True))
+    counts = Counter(fate.split for fate in splits.values())
+    assert Counter(splits[f"z{n}"].split for n in range(4))["train"] >= 2
+    assert (counts["val"], counts["test"]) == (10, 20)
 
 
 def test_the_order_of_the_files_changes_nothing():
