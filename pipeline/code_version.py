@@ -2,8 +2,9 @@
 
 import ast
 import hashlib
-import importlib.util
 from collections.abc import Iterable
+from contextlib import suppress
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,10 @@ def fault(field: str, function: str) -> str | None:
         path = None
     if path is None:
         return f"{field}: no module {module!r}; put its folder on PYTHONPATH"
-    tree = ast.parse(path.read_bytes())
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        return f"{field}: {path} is no valid Python: {error}"
     if name not in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}:
         return f"{field}: {path} defines no function {name!r}"
     return None
@@ -73,7 +77,7 @@ def sources(*modules: str) -> dict[str, Path]:
         found[module] = path
         if (weights := path.with_suffix(".npz")).is_file():
             found[weights.name] = weights
-        pending.extend(_imports(path.read_bytes()))
+        pending.extend(_imports(path, module))
     return found
 
 
@@ -88,19 +92,22 @@ def _home(package: str) -> Path:
     """The folder that a top-level package or module lies in."""
     if package in _PACKAGES:
         return _ROOT
-    spec = importlib.util.find_spec(package)
+    spec = find_spec(package)
     if spec is None:
         return _ROOT
     first = next(iter(spec.submodule_search_locations or ()), spec.origin) or _ROOT
     return Path(first).parent
 
 
-def _imports(source: bytes) -> list[str]:
+def _imports(path: Path, module: str) -> list[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             found.extend(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module)
-            found.extend(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # A file that also runs as a script may try imports that lead out of every package.
+            with suppress(ImportError):
+                base = resolve_name("." * node.level + (node.module or ""), package)
+                found.extend([base, *(f"{base}.{alias.name}" for alias in node.names)])
     return found

@@ -166,12 +166,13 @@ def release(
     trials = [infra_validator(model, checked.examples)] if infra_validator else []
     for trial in trials:
         trial.add_upstream_node(serving_check)
+    second = trials[0].outputs["blessing"] if trials else None
     pusher = AtomicPusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
         counterfactual_blessing=counterfactuals.outputs["blessing"],
-        second_infra_blessing=trials[0].outputs["blessing"] if trials else None,
+        second_infra_blessing=second,
         serving_dir=serving_dir,
         keep_versions=config.push.keep_versions,
     )
@@ -206,6 +207,7 @@ def release(
         infra_blessing=serving_check.outputs["infra_blessing"],
         counterfactuals=counterfactuals.outputs["blessing"],
         stress_test=stress_test.outputs["findings"],
+        **({"second_infra_blessing": second} if trials else {}),
     )
     return [
         evaluator,

@@ -69,7 +69,6 @@ def Augmenter(  # noqa: N802 - the step's name
     augmented_examples.split_names = artifact_utils.encode_split_names(
         [names.TRAIN, names.VAL, *looks]
     )
-    augmented_examples.span = examples.span
     examples_utils.set_payload_format(
         augmented_examples, examples_utils.get_payload_format(examples)
     )

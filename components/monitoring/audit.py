@@ -1,13 +1,14 @@
 """The decisions on films whose outcome is known, held against what the gate asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy import stats
 
-from client.request_log.outcomes import FROM_PAGE, Outcome
+from client.request_log.outcomes import FROM_PAGE, Outcome, of_film
+from client.request_log.record import Film
 from components.monitoring.cusum import Chart, chart
 from components.monitoring.sample import Sample
 from components.statistics import Interval, wilson
@@ -86,18 +87,26 @@ class Audit:
         return any(at >= self.chart.limit for at in self.sums)
 
 
-def audit(sample: Sample, outcomes: Mapping[str, Outcome], expectation: Expectation) -> Audit:
+def audit(
+    sample: Sample,
+    outcomes: Mapping[str, Outcome],
+    expectation: Expectation,
+    others: Iterable[Film] = (),
+) -> Audit:
     """Joins films and outcomes.
 
     Args:
         sample: the films that were asked, in their order.
         outcomes: by the hash of the film or of its SOP Instance UID.
         expectation: what the model was let through with.
+        others: logged films that other models answered.
     """
     matched = [
-        outcomes.get(film) or outcomes.get(instance)
+        of_film(outcomes, film, instance)
         for film, instance in zip(sample.hashes, sample.instances, strict=True)
     ]
+    logged = {*sample.hashes, *sample.instances}
+    logged.update(key for film in others for key in (film.sha256, film.instance))
     places = [place for place, outcome in enumerate(matched) if outcome]
     labels = np.array([outcome.label for outcome in matched if outcome], bool)
     called = sample.called[places]
@@ -111,7 +120,7 @@ def audit(sample: Sample, outcomes: Mapping[str, Outcome], expectation: Expectat
     design = chart(float(np.clip(1 - expectation.recall, *_MISSES)))
     return Audit(
         known=len(places),
-        unmatched=len(set(outcomes) - set(sample.hashes) - set(sample.instances)),
+        unmatched=len(outcomes.keys() - logged),
         hits=hits,
         misses=misses,
         false_alarms=alarms,

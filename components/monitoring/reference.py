@@ -12,6 +12,7 @@ from client.request_log.record import Film, Record, digest, encode, films
 from components import names
 from components.examples import Split, batches
 from components.files import replacing
+from components.model import loading
 from components.progress import tracked
 
 TITLE = "films of the reference"
@@ -25,6 +26,10 @@ def of_splits(version: Path, splits: Sequence[Path], kept: Path) -> list[Film]:
         version: a SavedModel.
         splits: folders of raw examples that the model was not trained on.
         kept: a file for this version and these films alone.
+
+    Raises:
+        DamagedModelError: the version cannot be loaded.
+        OSError: the answers cannot be kept.
     """
     if not kept.is_file():
         images = []
@@ -45,8 +50,12 @@ def write(version: Path, images: Iterable[bytes], target: Path) -> None:
         version: a SavedModel.
         images: JPEG or PNG.
         target: a file of the request log's format, written whole or not at all.
+
+    Raises:
+        DamagedModelError: the version cannot be loaded.
+        OSError: the file cannot be written.
     """
-    predict = tf.saved_model.load(str(version)).signatures[names.PREDICT_IMAGE]
+    predict = loading.load(version).signatures[names.PREDICT_IMAGE]
     with replacing(target) as file:
         for batch in batches(images):
             start = time.time()

@@ -18,6 +18,7 @@ from client.request_log.record import digest
 from components import names
 from components.examples import batches
 from components.files import replacing
+from components.model import loading
 from components.progress import bar
 from components.statistics import mcnemar
 
@@ -104,8 +105,11 @@ def shadow(
         films: different ones, JPEG or PNG.
         known: outcomes by the film's hash.
         shown: films on which they differ that are given with heat maps, the farthest apart first.
+
+    Raises:
+        DamagedModelError: one of the two cannot be loaded.
     """
-    models = [tf.saved_model.load(str(path)) for path in (served, candidate)]
+    models = [loading.load(path) for path in (served, candidate)]
     answers = [_ask(model, films) for model in models]
     called = [answer[names.LABEL] == 1 for answer in answers]
     hashes = [digest(film) for film in films]

@@ -40,6 +40,7 @@ def Reporter(  # noqa: N802 - the step's name
     config: Parameter[str],
     data_version: Parameter[str],
     code_version: Parameter[str],
+    second_infra_blessing: InputArtifact[standard_artifacts.InfraBlessing] = None,
 ) -> None:
     """Writes the report of a model that was evaluated and tried in a server.
 
@@ -58,6 +59,7 @@ def Reporter(  # noqa: N802 - the step's name
         config: the run's configuration as JSON.
         data_version: the data set's fingerprint; changes when the X-rays do.
         code_version: fingerprint of the sources; part of the cache key.
+        second_infra_blessing: TFX's InfraValidator's; None: not asked for.
     """
     warnings = page.write(
         {
@@ -71,6 +73,7 @@ def Reporter(  # noqa: N802 - the step's name
             "infra_blessing": infra_blessing,
             "counterfactuals": counterfactuals,
             "stress_test": stress_test,
+            **({page.SECOND: second_infra_blessing} if second_infra_blessing else {}),
         },
         json.loads(config),
         data_version,

@@ -15,7 +15,7 @@ from tfx.utils import path_utils
 from components import names
 from components.counterfactuals import findings
 from components.evaluator import results
-from components.evaluator.results import Results
+from components.evaluator.results import Evaluation, Results
 from components.examples import Split
 from components.files import replacing
 from components.model.card import CARD, EXTRA, SUMMARY
@@ -25,6 +25,8 @@ from components.reporter.html import TEMPLATES
 from components.serving_check.component import REPORT
 from components.stress.component import FILE
 
+SECOND: Final = "second_infra_blessing"
+_JUDGES: Final = ("blessing", "infra_blessing", "counterfactuals", SECOND)
 _SOFTWARE: Final = ("tensorflow", "keras", "tfx", "tensorflow-model-analysis", "apache-beam")
 
 
@@ -34,7 +36,7 @@ def write(
     """Writes the report of one model and returns its warnings; Reporter calls it.
 
     Args:
-        artifacts: Reporter's inputs by name; see ReporterSpec.
+        artifacts: Reporter's inputs by name; SECOND may be missing.
         config: the run's configuration, plain values.
         data_version: the X-rays' fingerprint.
         target: the page.
@@ -53,19 +55,17 @@ def write(
     stress = json.loads((uris["stress_test"] / FILE).read_text("utf-8"))
     held = data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"])
     warnings = [*held.warnings, *_warnings(stress, config["gate"], measured)]
+    evaluation = measured.evaluation.and_also(changed.bounds)
     template = html.environment(TEMPLATES).get_template("report.html")
     page = template.render(
         name=config["name"],
         classes=names.CLASSES,
         results=measured,
-        evaluation=measured.evaluation.and_also(changed.bounds),
+        evaluation=evaluation,
         counterfactuals=changed,
         overall=measured.candidate.overall,
         curves=measured.candidate.curves,
-        blessed=all(
-            _is_blessed(artifacts[name])
-            for name in ("blessing", "infra_blessing", "counterfactuals")
-        ),
+        **judgement(artifacts, evaluation, serving),
         serving=serving,
         explorer=_explorer(measured, asked[0].threshold if asked else 0.5),
         charts=charts,
@@ -84,6 +84,25 @@ def write(
     with replacing(target) as file:
         file.write(page.encode())
     return warnings
+
+
+def judgement(
+    artifacts: Mapping[str, Artifact], evaluation: Evaluation, serving: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Whether every judge blesses the model, and the reasons of those that refuse it.
+
+    Args:
+        artifacts: as of `write`.
+        evaluation: with the bounds of Evaluator and Counterfactuals.
+        serving: ServingCheck's findings.
+    """
+    blessed = {name: _is_blessed(artifacts[name]) for name in _JUDGES if name in artifacts}
+    reasons = [bound.reason for bound in evaluation.bounds if not bound.ok]
+    if not serving["ok"]:
+        reasons.append(serving["summary"])
+    if not blessed.get(SECOND, True):
+        reasons.append("InfraValidator refused it; that step's log says why")
+    return {"blessed": all(blessed.values()), "reasons": reasons}
 
 
 def _warnings(

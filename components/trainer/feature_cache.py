@@ -164,7 +164,7 @@ def prune(folder: Path, limit: float) -> None:
         limit: in bytes.
     """
     found = ((path, path.stat()) for path in folder.glob("*/*.npy"))
-    used = sorted((told.st_atime, told.st_size, path) for path, told in found)
+    used = sorted((told.st_mtime, told.st_size, path) for path, told in found)
     surplus = sum(size for _, size, _ in used) - limit
     for when, size, path in used:
         if surplus <= 0 or when > time.time() - _IN_USE:
@@ -301,7 +301,8 @@ def _hashes(shard: Path) -> list[bytes]:
 def _intact(shard: Path) -> bool:
     """Whether a shard's content still has the checksum in its name; else it is deleted."""
     if shard.stem.endswith(f"-{_checksum(shard):08x}"):
-        os.utime(shard, ns=(time.time_ns(), shard.stat().st_mtime_ns))
+        # Not the access time: a search opens every shard, whether or not it finds anything there.
+        os.utime(shard)
         return True
     _log.warning("%s is damaged; computing it again", shard)
     shard.unlink()

@@ -13,7 +13,7 @@ from scipy import special
 
 from components import names
 from components.examples import batches, different
-from components.model import card, variables
+from components.model import card, loading, variables
 from components.model.card import EXTRA, RECALIBRATION, SUMMARY
 from components.progress import tracked
 from components.unlabelled.fit import Fitted, Logits, UnlabelledError
@@ -54,8 +54,11 @@ def ask(base: Path, files: Sequence[Path]) -> Asked:
     Args:
         base: the version's SavedModel.
         files: images; unreadable ones are counted.
+
+    Raises:
+        DamagedModelError: the version cannot be loaded.
     """
-    predict = tf.saved_model.load(str(base)).signatures[names.PREDICT_IMAGE]
+    predict = loading.load(base).signatures[names.PREDICT_IMAGE]
     unreadable: list[Path] = []
     parts, cut = [], np.nan
     for batch in batches(different(tracked(files, "films", len(files)), unreadable)):

@@ -33,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         watched = Watched(args)
-        films, left_out = watched.films(args.log)
+        films, others = watched.films(args.log)
         found = audit.audit(
-            sample.of(films), outcomes.read(args.log), watched.expectation(args.bound)
+            sample.of(films), outcomes.read(args.log), watched.expectation(args.bound), others
         )
         if args.metrics:
             write_metrics(args.metrics, _metrics(found))
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     except (RequestLogError, OSError) as error:
         return complain("audit", error, FAILED)
     console = Console(highlight=False)
-    console.print(_table(found, left_out))
+    console.print(_table(found, len(others)))
     console.print(*_cautions(found), sep="\n")
     console.print(_verdict(found))
     return REFUSED if found.is_below or found.is_alarmed else DONE

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("dir", type=Path, help="the set's folder")
     check.add_argument("--html", type=Path, help="the page (default: runs/data-check/NAME.html)")
     check.add_argument("--patient-pattern", help="regular expression on paths; group 1: patient")
-    check.add_argument("--config", type=Path, help="YAML file, whose section data is looked at")
+    check.add_argument("--config", type=Path, help="YAML file; its data and seed are looked at")
     add_settings(check)
     check.set_defaults(data_command=_check)
     unpack = commands.add_parser(
@@ -82,10 +82,11 @@ def _check(args: argparse.Namespace) -> int:
 
     page = args.html or Path("runs/data-check", f"{args.dir.resolve().name}.html")
     try:
-        config = configuration.load(args.config, args.set).data
+        config = configuration.load(args.config, args.set)
+        data = config.data
         if args.patient_pattern:
-            config = dataclasses.replace(config, patient_pattern=args.patient_pattern)
-        checked = check(args.dir, config)
+            data = dataclasses.replace(data, patient_pattern=args.patient_pattern)
+        checked = check(args.dir, data, config.seed)
         write_page(checked, page)
     except (IngestError, configuration.ConfigError) as error:
         return complain("data", error, USAGE)

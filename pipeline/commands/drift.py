@@ -11,9 +11,11 @@ from client.exit_codes import DONE, DRIFTED, FAILED, USAGE
 from client.results import LIMIT
 from pipeline.commands.console import complain, start_tensorflow
 from pipeline.commands.monitored import Watched, add_log, add_metrics, write_metrics
+from pipeline.runs.folder import RunFolder, RunFolderError
 
 if TYPE_CHECKING:  # TensorFlow and what comes with it
     from client.request_log.outcomes import Outcome
+    from client.request_log.record import Film
     from components.monitoring.audit import Audit
     from components.monitoring.page import DriftReport
     from components.monitoring.sample import Floats, Sample
@@ -47,18 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compares, writes the page, says it in one line; returns the exit code."""
+    from client.request_log import outcomes
     from client.request_log.writer import RequestLogError
 
     try:
         watched = Watched(args)
-        films, left_out = watched.films(args.log)
+        films, others = watched.films(args.log)
+        known = outcomes.read(args.log)
     except FileNotFoundError as error:
         return complain("drift", error, USAGE)
     except (RequestLogError, OSError) as error:
         return complain("drift", error, FAILED)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     start_tensorflow()
-    from client.request_log import outcomes
+    from components.model.loading import DamagedModelError
     from components.monitoring import drift, estimate, page, sample
 
     every = sample.of(films)
@@ -66,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         source, reference, asked = _reference(args, watched, every)
     except (FileNotFoundError, ValueError) as error:
         return complain("drift", error, USAGE)
+    except (RunFolderError, DamagedModelError, OSError) as error:
+        return complain("drift", error, FAILED)
     if min(len(reference), len(asked)) < drift.FEWEST:
         fault = f"{len(reference)} films to compare with and {len(asked)} to compare are too few"
         return complain("drift", f"{fault}; it takes {drift.FEWEST} of either", FAILED)
@@ -78,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
         reference=reference,
         windows=windows,
         newest=parts[-1][1],
-        left_out=left_out,
+        left_out=len(others),
         divergences=_divergences(reference, parts, {w.name for w in windows if w.drifted}),
         estimates={name: estimate.estimate(part) for name, part in parts if name in told},
-        audit=_audit(watched, every, outcomes.read(args.log)),
+        audit=_audit(watched, every, others, known),
     )
     target = args.page or args.log / _PAGE
     try:
@@ -115,16 +121,26 @@ def _reference(
         return f"the films of {args.films}", sample.of(reference.read(kept)), every
     if watched.run is None:
         raise FileNotFoundError("a folder of versions has no films; give --films or --baseline")
+    examples = _examples(watched, watched.run)
+    splits = [examples / f"Split-{name}" for name in (names.VAL, names.TEST)]
+    if not all(split.is_dir() for split in splits):
+        raise FileNotFoundError(f"{watched.run.root}: its films are gone; give --films")
+    name = f"reference-{watched.sha256[:8]}-{examples.name}.kept"
+    judged = reference.of_splits(watched.path, splits, watched.run.root / "monitoring" / name)
+    return "the films the run judged the model on", sample.of(judged), every
+
+
+def _examples(watched: Watched, folder: RunFolder) -> Path:
+    """What the served model was made of: a newer run may have other films, and been refused."""
+    from components.pusher import versions
     from pipeline.runs import lineage
 
-    step = lineage.latest_steps(watched.run.metadata).get("XrayExampleGen")
-    uri = step.outputs["examples"].uri if step and "examples" in step.outputs else None
-    splits = [uri / f"Split-{name}" for name in (names.VAL, names.TEST)] if uri else []
-    if not splits or not all(split.is_dir() for split in splits):
-        raise FileNotFoundError(f"{watched.run.root}: its films are gone; give --films")
-    kept = watched.run.root / "monitoring" / f"reference-{watched.sha256[:8]}.kept"
-    judged = reference.of_splits(watched.path, splits, kept)
-    return "the films the run judged the model on", sample.of(judged), every
+    record = versions.record(watched.serving, watched.number)
+    run = lineage.run_of(folder.metadata, record.model.uri) if record else None
+    if run is None:
+        fault = f"did not make version {watched.number}; give --films, or the --run that did"
+        raise FileNotFoundError(f"{folder.root}: {fault}")
+    return run.steps["XrayExampleGen"].outputs["examples"].uri
 
 
 def _divergences(
@@ -138,12 +154,14 @@ def _divergences(
     return {name: divergences(reference, part) for name, part in parts if name in drifted}
 
 
-def _audit(watched: Watched, every: "Sample", known: Mapping[str, "Outcome"]) -> "Audit | None":
+def _audit(
+    watched: Watched, every: "Sample", others: list["Film"], known: Mapping[str, "Outcome"]
+) -> "Audit | None":
     """What the outcomes say, where there are some and somebody says what was asked for."""
     from components.monitoring.audit import audit
 
     try:
-        return audit(every, known, watched.expectation(None)) if known else None
+        return audit(every, known, watched.expectation(None), others) if known else None
     except FileNotFoundError:
         return None
 

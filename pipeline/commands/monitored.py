@@ -48,24 +48,25 @@ class Watched:
         """The served version's SavedModel."""
         return self.serving / str(self.number)
 
-    def films(self, log: Path) -> tuple[list[Film], int]:
-        """The log's films that this model answered, and how many others it holds.
+    def films(self, log: Path) -> tuple[list[Film], list[Film]]:
+        """The log's films that this model answered, and those that others did.
 
         Raises RequestLogError.
         """
         every = list(reader.read(log))
         own = [film for film in every if film.version in self.numbers]
-        return own, len(every) - len(own)
+        return own, [film for film in every if film.version not in self.numbers]
 
     def expectation(self, bound: float | None) -> Expectation:
-        """Its recall on its validation films, and the gate's bound, unless another is given.
+        """Its recall on the films that gave its threshold, and the gate's bound or a given one.
 
         Raises FileNotFoundError where nobody says with what it was let through.
         """
         try:
             summary = json.loads((self.path / EXTRA / SUMMARY).read_text("utf-8"))
             recall = float(summary["operating_point"]["sensitivity"])
-            sick = int(summary["val"]["PNEUMONIA"])
+            local = summary.get("recalibration")  # then that recall is of the site's own films
+            sick = int((local["fitted_on"] if local else summary["val"])["PNEUMONIA"])
         except (OSError, ValueError, KeyError) as error:
             raise FileNotFoundError(
                 f"{self.path}: says nothing of its recall ({SUMMARY}: {type(error).__name__})"

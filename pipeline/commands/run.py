@@ -96,6 +96,10 @@ def _fault(config: configuration.Config, data: Path) -> str | None:
 
 
 def _run(config: configuration.Config, data: Path, folder: RunFolder, since: int | None) -> int:
+    if since is not None and config.tune.trials:
+        fault = "goes on with that version's network, and the Tuner may choose another"
+        return complain("run", f"--since {since}: {fault}; add --set tune.trials=0", USAGE)
+
     def work() -> None:
         from pipeline import local_runner
 

@@ -50,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     tables.show_runs(found, page.changes(found), console)
     if target := args.page or (PAGE if args.compare else None):
-        page.write(found, compare(compared), target)
+        try:
+            page.write(found, compare(compared), target)
+        except OSError as error:
+            return complain("runs", error, FAILED)
         console.print(f"page: {target}", highlight=False)
     return DONE

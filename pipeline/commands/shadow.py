@@ -3,12 +3,16 @@
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from client.exit_codes import DONE, FAILED, REFUSED, USAGE
 from pipeline.commands.console import complain, start_tensorflow
 from pipeline.commands.monitored import Watched, add_log
+
+if TYPE_CHECKING:
+    from client.request_log.outcomes import Outcome
 
 _PAGE = "shadow.html"
 _SHOWN = 24
@@ -29,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Asks, compares, writes the page, keeps the figures; returns the exit code."""
-    from client.request_log import outcomes
     from client.request_log.writer import RequestLogError
     from components.pusher import versions
 
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             listed = ", ".join(map(str, there))
             fault = f"no version {args.candidate} in {watched.serving}; there is: {listed}"
             return complain("shadow", fault, USAGE)
-        films = _films(args)
+        films, known = _films(args), _known(args.log)
     except FileNotFoundError as error:
         return complain("shadow", error, USAGE)
     except (RequestLogError, OSError) as error:
@@ -49,16 +52,18 @@ def run(args: argparse.Namespace) -> int:
         return complain("shadow", fault, USAGE)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     start_tensorflow()
+    from components.model.loading import DamagedModelError
     from components.monitoring import page, shadow
 
     candidate = watched.serving / str(args.candidate)
-    known = outcomes.read(args.log)
-    found, differences = shadow.shadow(watched.path, candidate, films, known, _SHOWN)
     target = args.page or args.log / _PAGE
     try:
+        found, differences = shadow.shadow(watched.path, candidate, films, known, _SHOWN)
         page.write_shadow(found, differences, watched.number, args.candidate, target)
         sha256 = versions.model_sha256(watched.serving, args.candidate)
         shadow.keep(found, watched.serving, watched.sha256, sha256)
+    except DamagedModelError as error:
+        return complain("shadow", error, FAILED)
     except OSError as error:
         return complain("shadow", f"{error.filename}: {error.strerror}", FAILED)
     called = found.called
@@ -81,3 +86,18 @@ def _films(args: argparse.Namespace) -> list[bytes]:
         return list(different(listing.files([args.films]), []))
     kept = {film.sha256: film.pixels for film in reader.read(args.log) if film.pixels}
     return list(kept.values())
+
+
+def _known(log: Path) -> dict[str, "Outcome"]:
+    """Outcomes by the film's own hash, those given by SOP Instance UID among them."""
+    from client.request_log import outcomes, reader
+    from client.request_log.writer import SUFFIX
+
+    known = outcomes.read(log)
+    # --films needs no log; only a log knows which film has which UID.
+    logged = reader.read(log) if known and any(log.glob(f"*{SUFFIX}")) else ()
+    return known | {
+        film.sha256: outcome
+        for film in logged
+        if (outcome := outcomes.of_film(known, film.sha256, film.instance))
+    }

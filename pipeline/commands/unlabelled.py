@@ -10,6 +10,7 @@ from scipy import special
 
 from client import listing
 from client.exit_codes import DONE, FAILED
+from components.model.loading import DamagedModelError
 from components.pusher import versions
 from components.pusher.versions import PublishError
 from components.unlabelled import fit, version
@@ -36,7 +37,7 @@ def recalibrate(serving: Path, base: int, folder: Path, push: bool) -> int:
         healthy, sick = version.of_val(source)
         asked = version.ask(source, listing.files([folder]))
         fitted = fit.fit(asked.logits, healthy, sick)
-    except UnlabelledError as error:
+    except (UnlabelledError, DamagedModelError, OSError) as error:
         return complain("recalibrate", error, FAILED)
     console = Console(highlight=False)
     console.print(_table(fitted, asked), _ASSUMED)

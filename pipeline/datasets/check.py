@@ -16,7 +16,7 @@ from PIL import Image
 
 from client.images import Reason, read
 from components import names, progress
-from components.ingest import listing, near_duplicates
+from components.ingest import listing, near_duplicates, splitting
 from components.ingest.entry import Entry, IngestError
 from components.ingest.inspection import IngestRecord, Inspector
 from components.ingest.ledger import Cause, Fate, decide
@@ -135,12 +135,13 @@ class Check:
         return sorted(_findings(self), key=lambda finding: order.index(finding.level))
 
 
-def check(base: Path, config: DataConfig | None = None) -> Check:
+def check(base: Path, config: DataConfig | None = None, seed: int = 0) -> Check:
     """Reads every file of the data set and compares what stands under the two classes.
 
     Args:
         base: what ingest takes: a folder of classes, or one with a manifest.csv.
         config: as ingest's; None: the defaults.
+        seed: as ingest's; of the order in which patients are taken.
 
     Returns:
         All that was found.
@@ -150,9 +151,12 @@ def check(base: Path, config: DataConfig | None = None) -> Check:
     """
     config = config or DataConfig()
     folder = listing.folder_of(base)
-    inspector = Inspector(folder, config, seed=0, salt=secrets.token_bytes(16))
+    inspector = Inspector(folder, config, seed, salt=secrets.token_bytes(16))
     left_out: Counter[str] = Counter()
-    listed = list(listing.films(base, config, left_out))
+    everything = listed = list(listing.films(base, config, left_out))
+    if config.limit_per_class is not None:
+        listed = splitting.limit(everything, config.limit_per_class, config.patient_pattern, seed)
+        left_out["by data.limit_per_class"] += len(everything) - len(listed)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda entry: _inspect(inspector, entry), listed)
         inspected = list(progress.tracked(results, "reading files", len(listed)))

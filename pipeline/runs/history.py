@@ -15,7 +15,7 @@ from tfx.utils import path_utils
 from components import names
 from components.evaluator.results import NoVerdictError
 from pipeline.runs import lineage, verdict
-from pipeline.runs.folder import RunFolder
+from pipeline.runs.folder import RunFolder, RunFolderError
 from pipeline.runs.lineage import ExecutedStep
 from pipeline.runs.verdict import Verdict
 
@@ -59,13 +59,14 @@ def finished(runs: Path) -> list[Finished]:
     """Reads all finished runs below a folder such as `runs/`, the oldest first.
 
     A run that broke off, or whose artifacts are gone, is left out, and so is a repetition that took
-    everything from the cache.
+    everything from the cache. A folder whose database is damaged is left out with a warning.
     """
-    found = [
-        run
-        for database in sorted(runs.glob("*/metadata.db"))
-        for run in of_folder(RunFolder(database.parent))
-    ]
+    found: list[Finished] = []
+    for database in sorted(runs.glob("*/metadata.db")):
+        try:
+            found += of_folder(RunFolder(database.parent))
+        except RunFolderError as error:
+            _log.warning("left out: %s", error)
     return sorted(found, key=lambda run: run.started)
 
 

@@ -7,11 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.runs.folder import RunFolderError
+
+_MAKERS: Final = {"Trainer", "Recalibrator"}  # of models; a step BaseModel has them from these
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,23 @@ def pipeline_runs(database: Path) -> Iterator[PipelineRun]:
         steps = [_step(store, execution, type_names) for execution in executions]
         started = datetime.fromtimestamp(context.create_time_since_epoch / 1000, UTC)
         yield PipelineRun(started, {step.component: step for step in steps})
+
+
+def run_of(database: Path, model: str) -> PipelineRun | None:
+    """Finds the newest pipeline run that made a model, or had it from the cache.
+
+    Args:
+        database: ML Metadata's SQLite file.
+        model: URI of the model's artifact.
+
+    Returns:
+        The run; None: it was made elsewhere.
+    """
+    for run in pipeline_runs(database):
+        makers = (run.steps[name] for name in _MAKERS & run.steps.keys())
+        if model in {str(output.uri) for step in makers for output in step.outputs.values()}:
+            return run
+    return None
 
 
 def abandon_unfinished(database: Path, artifacts: Path) -> None:

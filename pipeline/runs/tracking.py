@@ -10,7 +10,7 @@ from typing import Final
 
 from components.model.card import EXTRA, SUMMARY
 from components.names import MODEL_NAME
-from pipeline.runs import history
+from pipeline.runs import history, lineage
 from pipeline.runs.folder import RunFolder
 from pipeline.runs.history import Finished
 
@@ -37,7 +37,10 @@ def log_newest(folder: RunFolder) -> str | None:
     except ImportError:
         return f"not logged to MLflow: {URI} is set and mlflow is missing; install .[tracking]"
     try:
-        run = history.of_folder(folder)[-1]
+        # A repetition from the cache is the newest run, and stands where it was first finished.
+        newest = lineage.latest_steps(folder.metadata)["Evaluator"].outputs["evaluation"].uri
+        finished = reversed(history.of_folder(folder))
+        run = next(run for run in finished if run.evaluation == newest)
         mlflow.set_experiment(MODEL_NAME)
         same = mlflow.search_runs(
             filter_string=f"tags.`{_KEY}` = '{run.evaluation}'", output_format="list"

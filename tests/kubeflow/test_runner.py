@@ -262,7 +262,7 @@ def test_without_a_baseline_there_is_none_to_import():
     assert "baseline" not in package.job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]
 
 
-def test_the_pusher_asks_for_infra_validator_s_blessing_too(tmp_path):
+def test_pusher_and_report_ask_for_infra_validator_s_blessing_too(tmp_path):
     mine = tmp_path / "cluster.yaml"
     text = cluster.DEFAULT.read_text().replace("# infra_validator:", "infra_validator:")
     volume = "  InfraValidator: {volumes: {pneumonia-models: /mnt/serving}}\n"
@@ -273,6 +273,8 @@ def test_the_pusher_asks_for_infra_validator_s_blessing_too(tmp_path):
     producers = {key: value["taskOutputArtifact"]["producerTask"] for key, value in given.items()}
     assert producers["infra_blessing"] == "ServingCheck"
     assert producers["second_infra_blessing"] == "InfraValidator"
+    reported = pipeline["root"]["dag"]["tasks"]["Reporter"]["inputs"]["artifacts"]
+    assert reported["second_infra_blessing"] == given["second_infra_blessing"]
     tried = json.loads(constants(pipeline, "InfraValidator")["serving_spec"])
     assert tried["tensorflow_serving"]["tags"] == ["2.20.0"]
     manifest = REPOSITORY / "serving/tensorflow_serving/kubernetes/deployment.yaml"

@@ -40,6 +40,21 @@ def test_another_team_s_module_counts_with_what_it_imports_of_its_own(tmp_path, 
     assert module.fault("code.run_fn", "their_trainer.main.run_fn") is None
 
 
+@pytest.mark.parametrize("line", ["from . import layers", "from .layers import X"])
+def test_an_edit_counts_in_a_module_that_is_imported_by_a_dot(tmp_path, monkeypatch, line):
+    _project(tmp_path, monkeypatch, training=f"{line}\n", layers="X = 1\n")
+    before = code_version("pipeline.training")
+    (tmp_path / "pipeline" / "layers.py").write_text("X = 2\n")
+    assert code_version("pipeline.training") != before
+
+
+def test_a_function_in_a_file_that_is_no_python_is_said_in_one_line(tmp_path, monkeypatch):
+    _project(tmp_path, monkeypatch, training="X = 1\n\ndef run_fn(:\n")
+    fault = module.fault("code.run_fn", "pipeline.training.run_fn")
+    assert fault.startswith(f"code.run_fn: {tmp_path}/pipeline/training.py is no valid Python: ")
+    assert fault.endswith("(training.py, line 3)")
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [

@@ -99,10 +99,12 @@ def test_outcomes_are_added_whole_or_not_at_all(tmp_path: Path) -> None:
     outcomes.add(tmp_path, [Outcome(film, 0, outcomes.FROM_PAGE)])
     with (tmp_path / outcomes.FILE).open("a") as file:
         file.write('{"film": "torn')
+    outcomes.add(tmp_path, [Outcome(digest("b"), 1)])
     found = outcomes.read(tmp_path)
     assert found == {
         film: Outcome(film, 0, outcomes.FROM_PAGE),
         digest(uid): Outcome(digest(uid), 0),
+        digest("b"): Outcome(digest("b"), 1),  # the torn line hides none after it
     }
     assert uid not in (tmp_path / outcomes.FILE).read_text()
 

@@ -88,7 +88,7 @@ def test_a_damaged_shard_alone_is_computed_again(
     first = compute(examples, filled)
     broken, whole = first.shards
     content = bytearray(broken.read_bytes())
-    kept = whole.stat().st_mtime_ns
+    kept = whole.stat().st_ino
     if damage == "remove":
         broken.unlink()
     else:
@@ -96,7 +96,7 @@ def test_a_damaged_shard_alone_is_computed_again(
     again = compute(examples, filled)
     assert set(again.shards) == set(first.shards)
     assert broken.read_bytes() == content
-    assert whole.stat().st_mtime_ns == kept
+    assert whole.stat().st_ino == kept
 
 
 def test_films_that_join_a_set_cost_their_own_features_alone(
@@ -197,6 +197,13 @@ def test_using_a_shard_keeps_it(examples: list[str], filled: Path) -> None:
     compute(examples, filled)
     feature_cache.prune(filled, 0)
     assert list(filled.glob("*/*.npy"))
+
+
+def test_reading_a_shard_to_search_it_does_not_keep_it(filled: Path) -> None:
+    for path in filled.glob("*/*.npy"):
+        os.utime(path, (time.time(), 0))
+    feature_cache.prune(filled, 0)
+    assert not list(filled.glob("*/*.npy"))
 
 
 def test_activations_beyond_float16_stay_finite(tmp_path: Path, cache: Path) -> None:

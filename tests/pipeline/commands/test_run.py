@@ -6,12 +6,14 @@ import os
 import pytest
 from rich.console import Console
 
-from client.exit_codes import FAILED
+import cli
+from client.exit_codes import FAILED, USAGE
 from components.ingest.listing import IngestError
 from pipeline.commands import run as command
 from pipeline.commands import tables
 from pipeline.runs import lineage
 from pipeline.runs.folder import RunFolder, RunFolderError
+from tests.components.ingest.xray_sets import both_classes, write
 
 
 @pytest.fixture
@@ -39,6 +41,16 @@ def test_a_failure_names_a_remedy(folder, capsys, error, remedy):
     assert remedy in said
     assert str(folder.log) in said.replace(" ", "")
     assert ("rm -r" in said) == (remedy == "rm -r")
+
+
+def test_a_retraining_with_trials_is_refused_before_anything_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    films = write(tmp_path / "films", both_classes(2))
+    words = ["run", "--data", str(films), "--since", "7", "--set", "tune.trials=4"]
+    assert cli.main(words) == USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("pneumonia run: --since 7: ")
+    assert "tune.trials=0" in line
 
 
 @pytest.mark.parametrize("content", [b"", b"noise" * 999], ids=["empty", "noise"])

@@ -13,6 +13,7 @@ from components.ingest.settings import DataConfig
 from pipeline.datasets.check import check
 from pipeline.datasets.check_page import print_tables, write_page
 from pipeline.datasets.synthetic import files
+from tests.components.ingest.xray_sets import ingest
 
 
 def _film(seed):
@@ -174,6 +175,25 @@ def test_the_command_prints_tables_and_writes_the_page(folder, tmp_path, capsys,
     assert "NORMAL" in shown
     assert "runs/data-check/set.html" in shown
     assert (tmp_path / "runs/data-check/set.html").is_file()
+
+
+def test_the_table_of_splits_is_what_ingest_writes(folder, tmp_path):
+    config = {"file_names": True, "limit_per_class": 20}
+    found = check(folder, DataConfig(**config), seed=7)
+    written = ingest(folder, tmp_path / "ingested", seed=7, **config).by_name()
+    shown = {film.name: split for split, films in found.splits.items() for film in films}
+    assert shown == {name: film["split"] for name, film in written.items()}
+    assert (len(shown), found.left_out.total()) == (40, 60)
+
+
+def test_the_command_takes_seed_and_limit_from_the_configuration(folder, tmp_path, capsys):
+    words = ["--set", "data.limit_per_class=20", "--html", str(tmp_path / "page.html")]
+    pages = set()
+    for seed in (7, 8):
+        assert cli.main(["data", "check", str(folder), *words, "--set", f"seed={seed}"]) == 0
+        assert "60 files are left out" in " ".join(capsys.readouterr().out.split())
+        pages.add((tmp_path / "page.html").read_bytes())
+    assert len(pages) == 2
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
