@@ -228,7 +228,7 @@ def test_recalibrating_pushes_a_version_that_says_so(tmp_path, finished, films, 
     shutil.copytree(cwd / "runs/default/serving/pneumonia", serving)
     (trained,) = serving.glob("[0-9]*")
     words = ("recalibrate", "--data", str(films), "--serving-dir", str(serving))
-    ended = pneumonia(tmp_path, *words, *settings(*NO_FLOORS, *TINY[-2:]))
+    ended = pneumonia(tmp_path, *words, *settings(*NO_FLOORS, *TINY[-3:]))
     assert ended.returncode == DONE, ended.stdout + ended.stderr
     assert "before" in ended.stdout
     _, local = sorted(serving.glob("[0-9]*"), key=lambda path: int(path.name))
@@ -237,6 +237,6 @@ def test_recalibrating_pushes_a_version_that_says_so(tmp_path, finished, films, 
     (report,) = tmp_path.glob("runs/*/report.html")
     assert "before the recalibration" in report.read_text(encoding="utf-8")
     perfect = ("gate.recall=1", "gate.precision=1", "gate.recall_lower_bound=0")
-    refused = pneumonia(tmp_path, *words, *settings(*perfect))
+    refused = pneumonia(tmp_path, *words, *settings(*perfect, *NO_REPORT))
     assert refused.returncode == REFUSED, refused.stdout + refused.stderr
     assert len(list(serving.glob("[0-9]*"))) == 2
