@@ -4,7 +4,8 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,14 @@ class Servable:
         version: int,
         session: Any,
         meta_graph: Any,
+        apart: Mapping[str, str],
         observe: Callable[[str, float], None],
     ) -> None:
         self.name = name
         self.version = version
         self.signatures: Mapping[str, Any] = dict(meta_graph.signature_def)
         self._session = session
+        self._apart = apart
         self._observe = observe
         self._leases = 0
         self._idle = threading.Condition()
@@ -101,6 +104,8 @@ class Servable:
         signature = self.signatures[signature_name]
         feeds = {signature.inputs[alias].name: value for alias, value in inputs.items()}
         fetches = [signature.outputs[alias].name for alias in outputs]
+        if len(outputs) < len(signature.outputs):
+            fetches = [self._apart.get(name, name) for name in fetches]
         options = None
         if timeout is not None:
             options = config_pb2.RunOptions(timeout_in_ms=max(1, int(timeout * 1000)))
@@ -179,10 +184,26 @@ def load(
     try:
         with graph.as_default():
             meta_graph = loader_impl.SavedModelLoader(str(path)).load(session, list(options.tags))
+            apart = _apart(graph, meta_graph.signature_def.values())
     except errors_impl.OpError as error:
         session.close()
         raise ServingError(code_of(error.error_code), error.message) from error
     except Exception as error:  # the loader raises whatever a damaged file makes it stumble over
         session.close()
         raise ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}") from error
-    return Servable(name, version, session, meta_graph, observe)
+    return Servable(name, version, session, meta_graph, apart, observe)
+
+
+def _apart(graph: Any, signatures: Iterable[Any]) -> dict[str, str]:
+    """For the name of an output, that of the same which is computed without its neighbours.
+
+    A function whose outputs are fetched runs as a whole; behind an identity TensorFlow takes it
+    apart, and leaves out what nobody fetches.
+    """
+    from tensorflow.python.ops import array_ops
+
+    found: dict[str, str] = {}
+    for name in {output.name for one in signatures for output in one.outputs.values()}:
+        with suppress(KeyError, ValueError):  # a damaged model's, which fails when it is run
+            found[name] = array_ops.identity(graph.get_tensor_by_name(name)).name
+    return found

@@ -26,7 +26,6 @@ _SCORES = {
 _MAPS = {
     names.HEATMAP: tf.TensorSpec([None, HEATMAP_SIZE, HEATMAP_SIZE], tf.float32),
     names.LUNGS: tf.TensorSpec([None, HEATMAP_SIZE, HEATMAP_SIZE], tf.float32),
-    names.OVERLAY: tf.TensorSpec([None], tf.string),
 }
 
 Tensors = dict[str, tf.Tensor]
@@ -91,7 +90,15 @@ class ServedModel(tf.Module):
     @tf.function(input_signature=[_BYTES], autograph=False)
     def cam(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[N]; the prediction with its class-activation map."""
-        return _in_slices(self._maps, image_bytes, {**self._specs(), **_MAPS})
+        maps = _in_slices(self._maps, image_bytes, {**self._specs(), **_MAPS})
+        # In a loop of their own: who does not fetch them does not wait for them.
+        maps[names.OVERLAY] = tf.map_fn(
+            lambda pair: overlay(*pair),
+            (image_bytes, maps[names.HEATMAP]),
+            fn_output_signature=tf.string,
+            parallel_iterations=2,
+        )
+        return maps
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -170,18 +177,7 @@ class ServedModel(tf.Module):
         if self._network.evidence_from != FILM:
             # A place's weight is its share of lung: what counts of it is that part.
             heatmap *= lungs
-        overlays = tf.map_fn(
-            lambda pair: overlay(*pair),
-            (image_bytes, heatmap),
-            fn_output_signature=tf.string,
-            parallel_iterations=2,
-        )
-        return {
-            **scores,
-            names.HEATMAP: heatmap,
-            names.LUNGS: lungs,
-            names.OVERLAY: overlays,
-        }
+        return {**scores, names.HEATMAP: heatmap, names.LUNGS: lungs}
 
 
 def export(servable: ServedModel, folder: str) -> None:

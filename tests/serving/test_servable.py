@@ -30,6 +30,29 @@ def test_the_outputs_are_those_of_the_saved_model(exported: Path) -> None:
         )
         for name in names:
             np.testing.assert_array_equal(ours[name], direct[name].numpy())
+            alone = loaded.run(signature, {"image_bytes": images}, [name])
+            np.testing.assert_array_equal(alone[name], ours[name])
+    loaded.close()
+
+
+class Pictures(tf.Module):
+    """Draws in a loop of its own, as the model does."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        lengths = tf.map_fn(tf.strings.length, image_bytes, fn_output_signature=tf.int32)
+        drawn = tf.map_fn(tf.io.decode_png, image_bytes, fn_output_signature=tf.uint8)
+        return {"length": lengths, "drawn": drawn}
+
+
+def test_what_nobody_asked_for_is_not_computed(tmp_path: Path) -> None:
+    module = Pictures()
+    tf.saved_model.save(module, str(tmp_path), signatures=module.serving_default)
+    loaded = servable.load("pneumonia", 1, tmp_path)
+    images = {"image_bytes": np.array([b"no picture"], object)}
+    assert loaded.run("serving_default", images, ["length"])["length"].tolist() == [10]
+    with pytest.raises(ServingError):
+        loaded.run("serving_default", images, ["drawn"])
     loaded.close()
 
 
