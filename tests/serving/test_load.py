@@ -88,15 +88,25 @@ def waiting(server: InProcess, count: int) -> None:
         time.sleep(0.005)
 
 
+def filled(server: InProcess, message: Any) -> list[grpc.Future]:
+    """Calls of which one runs and two wait; who comes before the first one runs may be refused."""
+    calls: list[grpc.Future] = []
+    end = time.monotonic() + WAIT
+    while len(calls) < 3 or server.server._batcher.queued() != 2:
+        assert time.monotonic() < end
+        if len(calls) < 3:
+            calls.append(server.prediction.Predict.future(message, timeout=15.0))
+        time.sleep(0.1)
+        calls = [call for call in calls if not call.done()]
+    return calls
+
+
 def test_beyond_the_queue_requests_are_shed_and_the_server_stays_responsive(
     start: Start, slow_base: Path, tiny_queue: tuple[str, ...]
 ) -> None:
     server = serve(start, slow_base, *tiny_queue)
     message = request("predict_image", [png(51)])
-    calls = []
-    for queued in (0, 1, 2):  # one runs, two wait
-        calls.append(server.prediction.Predict.future(message, timeout=8.0))
-        waiting(server, queued)
+    calls = filled(server, message)
 
     with pytest.raises(grpc.RpcError) as caught:
         server.predict([png(51)])
