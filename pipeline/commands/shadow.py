@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             listed = ", ".join(map(str, there))
             fault = f"no version {args.candidate} in {watched.serving}; there is: {listed}"
             return complain("shadow", fault, USAGE)
-        films, known = _films(args), _known(args.log)
+        films, known = _asked(args)
     except FileNotFoundError as error:
         return complain("shadow", error, USAGE)
     except (RequestLogError, OSError) as error:
@@ -76,28 +76,25 @@ def run(args: argparse.Namespace) -> int:
     return REFUSED if found.is_worse else DONE
 
 
-def _films(args: argparse.Namespace) -> list[bytes]:
-    """Different films, of a folder or the log. Raises RequestLogError."""
+def _asked(args: argparse.Namespace) -> tuple[list[bytes], dict[str, "Outcome"]]:
+    """Different films, of a folder or the log, and outcomes by the film's own hash.
+
+    Those given by SOP Instance UID are among them; only a log knows which film has which UID.
+
+    Raises RequestLogError.
+    """
     from client import listing
-    from client.request_log import reader
-    from components.examples import different
-
-    if args.films:
-        return list(different(listing.files([args.films]), []))
-    kept = {film.sha256: film.pixels for film in reader.read(args.log) if film.pixels}
-    return list(kept.values())
-
-
-def _known(log: Path) -> dict[str, "Outcome"]:
-    """Outcomes by the film's own hash, those given by SOP Instance UID among them."""
     from client.request_log import outcomes, reader
     from client.request_log.writer import SUFFIX
+    from components.examples import different
 
-    known = outcomes.read(log)
-    # --films needs no log; only a log knows which film has which UID.
-    logged = reader.read(log) if known and any(log.glob(f"*{SUFFIX}")) else ()
-    return known | {
-        film.sha256: outcome
-        for film in logged
-        if (outcome := outcomes.of_film(known, film.sha256, film.instance))
-    }
+    known = outcomes.read(args.log)
+    told, kept = dict(known), {}
+    is_needed = not args.films or (known and any(args.log.glob(f"*{SUFFIX}")))
+    for film in reader.read(args.log) if is_needed else ():
+        if outcome := outcomes.of_film(known, film.sha256, film.instance):
+            told[film.sha256] = outcome
+        if film.pixels and not args.films:
+            kept[film.sha256] = film.pixels
+    films = list(different(listing.files([args.films]), [])) if args.films else list(kept.values())
+    return films, told

@@ -31,14 +31,12 @@ def find(folder: RunFolder, version: int) -> Since:
         known = ", ".join(map(str, there)) or "none"
         raise RunFolderError(f"{folder.serving}: no version {version}; there are: {known}")
     record = versions.record(folder.serving, version)
-    for run in lineage.pipeline_runs(folder.metadata) if record else ():
-        # A recalibrated version's run knows the films of its hospital, not those of the training.
-        trainer = run.steps.get("Trainer")
-        models = {str(output.uri) for output in trainer.outputs.values()} if trainer else set()
-        if record and record.model.uri in models:
-            films = run.steps["XrayExampleGen"].outputs["ingest_report"].uri / FILMS
-            if films.is_file():
-                return Since(record.model.uri, str(films))
+    run = lineage.run_of(folder.metadata, record.model.uri) if record else None
+    # A recalibrated version's run knows the films of its hospital, not those of the training.
+    if record and run and "Trainer" in run.steps:
+        films = run.steps["XrayExampleGen"].outputs["ingest_report"].uri / FILMS
+        if films.is_file():
+            return Since(record.model.uri, str(films))
     raise RunFolderError(
         f"{folder.root}: does not know the films that version {version} was trained on; name one "
         "that a run there has trained, or train once without --since"
