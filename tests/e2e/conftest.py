@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import cli
+from tests import forked
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (
     "image.size=64",
@@ -43,10 +46,13 @@ def pneumonia() -> Run:
     """Runs one `pneumonia` command to its end; `cwd` is where runs/ lies, `sources` the project."""
 
     def run(cwd: Path, *words: str, sources: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(sources)}
+        if sources == ROOT:
+            return forked.run(cli.main, ["pneumonia", *words], cwd, environment)
         return subprocess.run(
             [sys.executable, "-m", "cli", *words],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(sources)},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

@@ -1,7 +1,4 @@
-"""Runs kubeflow.step where the pod's /minio, /s3 and /gcs are folders on its disk.
-
-python -m tests.kubeflow.in_pod DISK [the step's arguments]
-"""
+"""Runs kubeflow.step where the pod's /minio, /s3 and /gcs are folders on its disk."""
 
 import sys
 
@@ -9,7 +6,9 @@ from absl import app
 
 from kubeflow import step
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Takes the disk and the step's arguments from the command line."""
     disk = sys.argv.pop(1)
     for scheme, mount in step._MOUNTS.items():
         step._MOUNTS[scheme] = disk + mount

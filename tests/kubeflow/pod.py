@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,9 @@ from typing import Any, Self
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as ir
+
+from tests import forked
+from tests.kubeflow import in_pod
 
 Volumes = dict[str, Path]
 Published = dict[str, ir.RuntimeArtifact]
@@ -48,19 +50,24 @@ class Pod:
         mounted = [_mount(Path(path), volume) for path, volume in volumes.items()]
         log = self.path(given.outputs.artifacts[LOGS].artifacts[0].uri)
         try:
-            with log.open("w") as writer:
-                done = subprocess.run(
-                    self._command_line(container, given),
-                    cwd=REPOSITORY,
-                    env=self._environment(container),
-                    stdout=writer,
-                    stderr=subprocess.STDOUT,
-                )
+            log.write_text("")  # the launcher has opened it before the step starts
+            done = self._start(self._command_line(container, given), self._environment(container))
         finally:
             for path in mounted:
                 path.unlink()
-        said = log.read_text(errors="replace")
+        said = done.stdout + done.stderr
+        log.write_text(said)
         return None if done.returncode else self._published(given), said
+
+    def _start(
+        self, command: list[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        if command[:3] == ["python", "-m", "kubeflow.step"]:
+            words = ["kubeflow.step", str(self.disk), *command[3:]]
+            return forked.run(in_pod.main, words, REPOSITORY, environment)
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True
+        )
 
     def path(self, uri: str) -> Path:
         """LocalPathForURI, below this pod's disk."""
@@ -100,8 +107,6 @@ class Pod:
 
     def _command_line(self, container: Any, given: ir.ExecutorInput) -> list[str]:
         command = [*container.command, *container.args]
-        if command[:3] == ["python", "-m", "kubeflow.step"]:
-            command[:3] = [sys.executable, "-m", "tests.kubeflow.in_pod", str(self.disk)]
         placeholders = {"{{$}}": json_format.MessageToJson(given, indent=None)}
         for side in ("inputs", "outputs"):
             for name, held in getattr(given, side).artifacts.items():
