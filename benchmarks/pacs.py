@@ -133,7 +133,7 @@ def stored(page: str) -> int:
 def gateway(server: str, folder: Path) -> Iterator[tuple[int, int, str]]:
     """A gateway's process, DICOM port and page, and a PACS that keeps nothing."""
     listen, http, pacs = free_port(), free_port(), free_port()
-    sink = ["storescp", "--ignore", "-aet", "SINK", str(pacs)]
+    sink = ["storescp", "--ignore", "+xa", "-aet", "SINK", str(pacs)]
     command = [sys.executable, "-m", "cli", "pacs", "--queue", str(folder / "queue")]
     command += ["--server", server, "--timeout", str(PATIENCE), "--pacs", f"SINK@127.0.0.1:{pacs}"]
     command += ["--listen", str(listen), "--caller", "STORESCU", "--http", str(http)]

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import pydicom
+from pydicom import Dataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
     ExplicitVRLittleEndian,
     GrayscaleSoftcopyPresentationStateStorage,
+    JPEGBaseline8Bit,
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, build_context
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
-ANSWER_CLASSES: Final = (
-    ComprehensiveSRStorage,
-    SecondaryCaptureImageStorage,
-    GrayscaleSoftcopyPresentationStateStorage,
+ANSWERS: Final = (
+    (ComprehensiveSRStorage, ExplicitVRLittleEndian),
+    (GrayscaleSoftcopyPresentationStateStorage, ExplicitVRLittleEndian),
+    (SecondaryCaptureImageStorage, JPEGBaseline8Bit),
+    (SecondaryCaptureImageStorage, ExplicitVRLittleEndian),  # for a PACS that takes no JPEG
 )
 _TIMEOUT: Final = 30.0  # seconds
 _DUPLICATE: Final = 0x0111
@@ -70,6 +73,8 @@ class Dimse:
         association = self._associated()
         for content in objects:
             dataset = pydicom.dcmread(io.BytesIO(content))
+            if not _accepts(association, dataset):
+                _decompress(dataset)
             try:
                 answer = association.send_c_store(dataset)
             except ValueError:  # the PACS did not accept this SOP class
@@ -83,7 +88,7 @@ class Dimse:
 
     def check(self) -> None:
         """As in `Destination`; a C-ECHO."""
-        association = self._open([Verification])
+        association = self._open([(Verification, ExplicitVRLittleEndian)])
         try:
             if association.send_c_echo().get("Status") != 0:
                 raise AwayError("no echo")
@@ -100,11 +105,11 @@ class Dimse:
 
     def _associated(self) -> Association:
         if not (self._assoc and self._assoc.is_established):
-            self._assoc = self._open(ANSWER_CLASSES)
+            self._assoc = self._open(ANSWERS)
         return self._assoc
 
-    def _open(self, sop_classes: Sequence[str]) -> Association:
-        contexts = [build_context(sop_class, ExplicitVRLittleEndian) for sop_class in sop_classes]
+    def _open(self, wanted: Sequence[tuple[str, str]]) -> Association:
+        contexts = [build_context(sop_class, syntax) for sop_class, syntax in wanted]
         tls = (self._tls, self._address[0]) if self._tls else None
         association = self._ae.associate(
             *self._address, contexts, ae_title=self._title, max_pdu=0, tls_args=tls
@@ -112,6 +117,20 @@ class Dimse:
         if not association.is_established:
             raise AwayError("rejected" if association.is_rejected else "no association")
         return association
+
+
+def _accepts(association: Association, dataset: Dataset) -> bool:
+    wanted = dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID
+    return any(
+        wanted == (context.abstract_syntax, context.transfer_syntax[0])
+        for context in association.accepted_contexts
+    )
+
+
+def _decompress(dataset: Dataset) -> None:
+    """Leaves the UID, which names these very pixels; what is not compressed stays as it is."""
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        dataset.decompress(generate_instance_uid=False)
 
 
 def judge(status: int) -> None:

@@ -1,6 +1,7 @@
 """The gateway as a process: put together from the command's options, and ended by a signal."""
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -65,6 +66,7 @@ def serve(args: argparse.Namespace) -> int:
             receiver = Receiver(intake, args.title, callers, _receiving_tls(args))
             receiver.start(*args.listen)
         gateway.start()
+        gc.freeze()  # else collecting what answers leave walks through every module each time
         _LOGGER.info("started")
         _await_signal()
         if receiver:

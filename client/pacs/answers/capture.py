@@ -9,7 +9,7 @@ from highdicom.sc import SCImage
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import JPEGBaseline8Bit
 
 from client.images import XRay
 from client.pacs.answers.model import MANUFACTURER, NOTICE, ModelVersion
@@ -44,10 +44,11 @@ def build(film: Dataset, xray: XRay, answer: Prediction, model: ModelVersion) ->
     Returns:
         The data set (PS3.3, A.8.1).
     """
+    pixels = picture(xray, answer, model)
     capture = SCImage.from_ref_dataset(
         film,
-        pixel_array=picture(xray, answer, model),
-        photometric_interpretation="RGB",
+        pixel_array=pixels,
+        photometric_interpretation="YBR_FULL_422",
         bits_allocated=8,
         coordinate_system=CoordinateSystemNames.PATIENT,
         patient_orientation=("L", "F"),  # replaced below: it must not be empty here
@@ -59,13 +60,16 @@ def build(film: Dataset, xray: XRay, answer: Prediction, model: ModelVersion) ->
         manufacturer_model_name=model.name,
         software_versions=str(model.version),
         series_description=f"Pneumonia heat map. {NOTICE}",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
+        transfer_syntax_uid=JPEGBaseline8Bit,
         specific_character_set=UTF_8,
     )
     capture.BodyPartExamined = film.BodyPartExamined
     capture.PatientOrientation = film.get("PatientOrientation") or ""
     capture.BurnedInAnnotation = "NO"  # of the patient's identity (PS3.3, C.7.6.1)
     capture.DerivationDescription = "The model's heat map over the film"
+    capture.LossyImageCompression = "01"
+    capture.LossyImageCompressionRatio = f"{pixels.nbytes / len(capture.PixelData):.1f}"
+    capture.LossyImageCompressionMethod = "ISO_10918_1"
     capture.SourceImageSequence = [pointer(film)]
     return capture
 

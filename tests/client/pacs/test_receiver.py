@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pynetdicom import AE, evt
 
-from client.pacs.destination import ANSWER_CLASSES
+from client.pacs.destination import ANSWERS
 from client.pacs.intake import OUT_OF_RESOURCES, SUCCESS
 from tests.client.pacs.films import film
 from tests.client.pacs.orthanc import wait_for
@@ -69,7 +69,7 @@ def pacs(pem: dict[str, str], port: int):
         return SUCCESS
 
     ae = AE("PACS")
-    for sop_class in ANSWER_CLASSES:
+    for sop_class in {sop_class for sop_class, _ in ANSWERS}:
         ae.add_supported_context(sop_class)
     server = ae.start_server(
         ("127.0.0.1", port),
@@ -108,3 +108,6 @@ def test_films_and_answers_go_over_tls_and_no_stranger_is_heard(
     study = pydicom.dcmread(io.BytesIO(content)).StudyInstanceUID
     assert {dataset.Modality for dataset in stored} == {"SR", "OT", "PR"}
     assert {dataset.StudyInstanceUID for dataset in stored} == {study}
+    (capture,) = (dataset for dataset in stored if dataset.Modality == "OT")
+    assert capture.PhotometricInterpretation == "RGB", "it takes no JPEG"
+    assert len(capture.PixelData) == pytest.approx(capture.Rows * capture.Columns * 3, abs=1)
