@@ -58,6 +58,11 @@ class BeamConfig:
     worker_image: str | None = None  # ... the image that they start workers of
     args: tuple[str, ...] = ()  # passed through to Beam
 
+    @property
+    def forks(self) -> bool:
+        """Whether Beam's workers are processes of this machine."""
+        return self.runner == "direct" and self.workers > 1
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         portable = (self.job_endpoint, self.artifact_endpoint, self.worker_pool, self.worker_image)

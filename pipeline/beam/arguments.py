@@ -19,13 +19,8 @@ def _runner(config: BeamConfig) -> list[str]:
         return _portable(config)
     if config.runner != "direct":
         return [f"--runner={config.runner}", "--beam_plugin=tfx"]
-    if config.workers == 1:
-        return [f"--runner={_DIRECT}"]
-    return [
-        f"--runner={_DIRECT}",
-        f"--direct_num_workers={config.workers}",
-        "--direct_running_mode=multi_processing",
-    ]
+    processes = [f"--direct_num_workers={config.workers}", "--direct_running_mode=multi_processing"]
+    return [f"--runner={_DIRECT}", *(processes if config.forks else [])]
 
 
 def _portable(config: BeamConfig) -> list[str]:

@@ -1,21 +1,33 @@
-"""Beam's direct runner, with worker processes that can load what TFX's steps send them."""
+"""Beam's direct runner; its worker processes are forked."""
 
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner import fn_runner
-from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from multiprocessing.process import BaseProcess
+from typing import Any
 
-# TFDV 1.16.1 imports only after tfx, which stands in for a module that tfx-bsl dropped. Whatever
-# started the pipeline has tfx; a worker meets TFDV first, in a function that it unpickles.
-_FIRST = {"beam_plugins": ["tfx"]}
+from apache_beam.portability import python_urns
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
+    GrpcWorkerHandler,
+    WorkerHandler,
+)
+
+from pipeline.beam import forking
 
 
-class DirectRunner(fn_runner.FnApiRunner):
-    """FnApiRunner that hands its worker processes options, as the portable runners do.
+class DirectRunner(FnApiRunner):
+    """Beam's own, named by its path: with its module come the workers below."""
 
-    Beam's own starts them without any, so that its option --beam_plugin is lost.
-    """
 
-    def __init__(self) -> None:
-        options = JobServiceHandle.encode_pipeline_options(_FIRST)
-        info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=options)
-        super().__init__(provision_info=fn_runner.ExtendedProvisionInfo(info))
+@WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
+class _ForkedWorker(GrpcWorkerHandler):
+    """Takes the place of Beam's own for processes, which starts a new Python for each."""
+
+    _process: BaseProcess
+
+    def __init__(self, _command: bytes, *connections: Any) -> None:
+        super().__init__(*connections)
+
+    def start_worker(self) -> None:
+        self._process = forking.start(self.control_address, self.worker_id)
+
+    def stop_worker(self) -> None:
+        self._process.join()

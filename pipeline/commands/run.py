@@ -19,6 +19,7 @@ from components.ingest import listing
 from components.model.settings import AUTO, RANDOM
 from pipeline import code_version
 from pipeline import config as configuration
+from pipeline.beam import forking
 from pipeline.commands.console import add_settings, complain, reported
 from pipeline.runs.folder import PRETRAINED, RUNS, RunFolder, RunFolderError
 
@@ -101,6 +102,8 @@ def _run(config: configuration.Config, data: Path, folder: RunFolder, since: int
         return complain("run", f"--since {since}: {fault}; add --set tune.trials=0", USAGE)
 
     def work() -> None:
+        if config.beam.forks:
+            forking.warm_up()  # while this process has the same to import
         from pipeline import local_runner
 
         local_runner.run(config, data, folder, since)
@@ -130,10 +133,10 @@ def carry_out(
     began = time.monotonic()
 
     def finish(console: Console) -> "tuple[Verdict, Path]":
+        work()
         from pipeline.runs import tracking, verdict
         from pipeline.runs.publish import publish
 
-        work()
         show_ledger(folder, console)
         show_more(console)
         outcome, report = verdict.of_run(folder), publish(folder)

@@ -1,15 +1,12 @@
 """Starts Beam's workers on this machine: `python -m tests.flink.worker_pool --port N`.
 
 Flink asks for new workers with every job and some stages. Beam's own pool starts a new Python for
-each, which imports TensorFlow and TFX for ten seconds and more; this one forks them from a server
-process that has imported them already. And it listens on the loopback address alone.
+each; this one forks them. And it listens on the loopback address alone.
 """
 
 import argparse
 import collections
 import logging
-import multiprocessing
-import multiprocessing.forkserver
 import signal
 import socket
 import sys
@@ -22,20 +19,9 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2 as fn_api
 from apache_beam.portability.api import beam_fn_api_pb2_grpc as fn_api_grpc
 
-from pipeline.beam import worker
+from pipeline.beam import forking
 from tests.flink.processes import LOOPBACK
 
-# What the steps' functions need. tfx is first of all: TFDV 1.16.1 imports only after it.
-_PRELOADED = (
-    "tfx",
-    "tfx.components.statistics_gen.executor",
-    "tfx.components.transform.executor",
-    "tfx.components.evaluator.executor",
-    "components.ingest.component",
-    "components.augmenter.component",
-    "components.transform",
-    "components.evaluator.config",
-)
 _SECONDS_TO_STOP = 5
 _SECONDS_TO_ANSWER = 2
 
@@ -44,9 +30,7 @@ class Pool(fn_api_grpc.BeamFnExternalWorkerPoolServicer):
     """Beam's service for EXTERNAL environments, on forked processes."""
 
     def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(_PRELOADED))
-        multiprocessing.forkserver.ensure_running()
+        forking.warm_up()
         self._lock = threading.Lock()  # multiprocessing's bookkeeping knows no threads
         self._workers: dict[str, list[_Worker]] = collections.defaultdict(list)
 
@@ -55,13 +39,8 @@ class Pool(fn_api_grpc.BeamFnExternalWorkerPoolServicer):
     ) -> fn_api.StartWorkerResponse:
         """Flink calls it for each worker that it wants."""
         with self._lock:
-            process = self._context.Process(
-                target=worker.work,
-                args=(request.control_endpoint.url, request.worker_id),
-                daemon=True,  # ends with the pool
-            )
-            process.start()
-            started = _Worker(process, request.control_endpoint.url)
+            endpoint = request.control_endpoint.url
+            started = _Worker(forking.start(endpoint, request.worker_id), endpoint)
             self._workers[request.worker_id].append(started)
         return fn_api.StartWorkerResponse()
 
@@ -124,7 +103,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # What is forked must find its function by its module's name, not under __main__.
-    from tests.flink import worker_pool
-
-    sys.exit(worker_pool.main())
+    sys.exit(main())

@@ -88,7 +88,7 @@ def picture(xray: XRay, answer: Prediction, model: ModelVersion) -> NDArray[np.u
     film = Image.open(io.BytesIO(xray.data)).convert("L")
     scale = _SIDE / max(film.size)
     width, height = (max(1, round(side * scale)) for side in film.size)
-    film = film.resize((width, height), Image.Resampling.BICUBIC).convert("RGB")
+    film = film.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2).convert("RGB")
     heat = answer.heatmap if answer.judged else None
     if heat is not None:
         lay_over(film, heat)
