@@ -32,7 +32,7 @@ from client.client import PneumoniaClient
 from pipeline import pretrained
 from pipeline.datasets.synthetic.files import encode
 
-AT_ONCE = 2  # the gateway's default
+AT_ONCE = 3  # the gateway's default
 ORIGINALS = XRAYS.parent / "originals"
 
 

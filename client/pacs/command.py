@@ -43,7 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of one film; default, and most: %(default)s",
     )
     add("--tries", type=_count, default=5, metavar="N", help="of a film; default: %(default)s")
-    add("--concurrency", type=_count, default=2, metavar="N", help="default: %(default)s")
+    add(
+        "--concurrency",
+        type=_count,
+        default=3,  # while two are asked about, the third is read or its answer is written
+        metavar="N",
+        help="films that are worked on at once; default: %(default)s",
+    )
     add("--card", default="", metavar="URL", help="of the model card, for the report")
     add("--viewer", default="", metavar="URL", help="for the worklist, with {study} in it")
     add(

@@ -58,7 +58,7 @@ class Gateway:
         *,
         model: str = "pneumonia",
         card: str = "",
-        concurrency: int = 2,
+        concurrency: int = 3,
     ):
         self.queue = queue
         self.links = Link("server"), Link("pacs")
