@@ -10,6 +10,7 @@ from rich.table import Table
 from client.exit_codes import FAILED, USAGE
 from components.ingest import listing
 from pipeline import config as configuration
+from pipeline.beam import forking
 from pipeline.commands.console import add_settings, add_where, complain
 from pipeline.commands.run import carry_out
 from pipeline.runs.folder import RUNS, RunFolder, RunFolderError, find
@@ -98,6 +99,8 @@ def _serve_from(folder: RunFolder, serving: Path) -> None:
 
 def _recalibrate(config: configuration.Config, base: Path, data: Path, folder: RunFolder) -> int:
     def work() -> None:
+        if config.beam.forks:
+            forking.warm_up()
         from pipeline import local_runner
 
         local_runner.recalibrate(config, base, data, folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from client.exit_codes import DONE, FAILED
+from pipeline.beam import forking
 from pipeline.commands import run as run_command
 from pipeline.config import Config
 from pipeline.runs.folder import RunFolder
@@ -26,6 +27,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _tune(config: Config, data: Path, folder: RunFolder) -> int:
     def search(console: Console) -> list[dict[str, float | int | str]]:
+        if config.beam.forks:
+            forking.warm_up()
         from pipeline import local_runner
         from pipeline.runs import lineage
 
