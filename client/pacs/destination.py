@@ -114,6 +114,7 @@ class Dimse:
         association = self._ae.associate(
             *self._address, contexts, ae_title=self._title, max_pdu=0, tls_args=tls
         )
+        poll_less(association)
         if not association.is_established:
             raise AwayError("rejected" if association.is_rejected else "no association")
         return association
@@ -131,6 +132,11 @@ def _decompress(dataset: Dataset) -> None:
     """Leaves the UID, which names these very pixels; what is not compressed stays as it is."""
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
         dataset.decompress(generate_instance_uid=False)
+
+
+def poll_less(association: Association) -> None:
+    """Looks for what came a hundred times a second, not a thousand: that costs the model's time."""
+    association.dul._run_loop_delay = 0.01  # pynetdicom has no public name for it
 
 
 def judge(status: int) -> None:

@@ -22,6 +22,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import Verification
 
+from client.pacs.destination import poll_less
 from client.pacs.intake import FILM_CLASSES, FilmIntake
 from client.pacs.metrics import REFUSED
 
@@ -89,6 +90,7 @@ class Receiver:
             evt_handlers=[
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_PDU_RECV, self._count),
+                (evt.EVT_ACCEPTED, lambda event: poll_less(event.assoc)),
                 (evt.EVT_REJECTED, _rejected),
             ],
         )
