@@ -56,7 +56,6 @@ class XRay:
             `uids` it is not in the repr.
         identity: that id and the patient's names, raw.
         uids: of a DICOM's study and of the film, raw.
-        picture: of `data`, where `data` was made of it.
     """
 
     data: bytes = dataclasses.field(repr=False)
@@ -69,7 +68,6 @@ class XRay:
     patient_id: str | None = dataclasses.field(default=None, repr=False)
     identity: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     uids: tuple[str, ...] = dataclasses.field(default=(), repr=False)
-    picture: Image.Image | None = dataclasses.field(default=None, repr=False, compare=False)
 
 
 def read(
@@ -275,8 +273,7 @@ def _png_xray(image: Image.Image, source_format: str) -> XRay:
     file = io.BytesIO()
     # A fifth of the usual time, and a smaller file: films have grain, which does not repeat.
     image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    xray = _xray(file.getvalue(), "png", image.size, source_format)
-    return dataclasses.replace(xray, picture=image)
+    return _xray(file.getvalue(), "png", image.size, source_format)
 
 
 def _xray(data: bytes, name: str, size: tuple[int, int], source_format: str) -> XRay:

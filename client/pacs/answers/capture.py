@@ -85,7 +85,7 @@ def picture(xray: XRay, answer: Prediction, model: ModelVersion) -> NDArray[np.u
     Returns:
         uint8[height, width, 3].
     """
-    film = (xray.picture or Image.open(io.BytesIO(xray.data))).convert("L")
+    film = Image.open(io.BytesIO(xray.data)).convert("L")
     scale = _SIDE / max(film.size)
     width, height = (max(1, round(side * scale)) for side in film.size)
     film = film.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2).convert("RGB")
