@@ -133,6 +133,7 @@ def stored(page: str) -> int:
 def gateway(server: str, folder: Path) -> Iterator[tuple[int, int, str]]:
     """A gateway's process, DICOM port and page, and a PACS that keeps nothing."""
     listen, http, pacs = free_port(), free_port(), free_port()
+    # +xa: JPEG, too, as a PACS does
     sink = ["storescp", "--ignore", "+xa", "-aet", "SINK", str(pacs)]
     command = [sys.executable, "-m", "cli", "pacs", "--queue", str(folder / "queue")]
     command += ["--server", server, "--timeout", str(PATIENCE), "--pacs", f"SINK@127.0.0.1:{pacs}"]

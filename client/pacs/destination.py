@@ -73,8 +73,10 @@ class Dimse:
         association = self._associated()
         for content in objects:
             dataset = pydicom.dcmread(io.BytesIO(content))
-            if not _accepts(association, dataset):
-                _decompress(dataset)
+            if dataset.file_meta.TransferSyntaxUID.is_compressed and not _accepts(
+                association, dataset
+            ):
+                dataset.decompress(generate_instance_uid=False)  # the UID names these very pixels
             try:
                 answer = association.send_c_store(dataset)
             except ValueError:  # the PACS did not accept this SOP class
@@ -126,12 +128,6 @@ def _accepts(association: Association, dataset: Dataset) -> bool:
         wanted == (context.abstract_syntax, context.transfer_syntax[0])
         for context in association.accepted_contexts
     )
-
-
-def _decompress(dataset: Dataset) -> None:
-    """Leaves the UID, which names these very pixels; what is not compressed stays as it is."""
-    if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        dataset.decompress(generate_instance_uid=False)
 
 
 def poll_less(association: Association) -> None:

@@ -133,7 +133,7 @@ def carry_out(
     began = time.monotonic()
 
     def finish(console: Console) -> "tuple[Verdict, Path]":
-        work()
+        work()  # first: it starts what imports beside this process
         from pipeline.runs import tracking, verdict
         from pipeline.runs.publish import publish
 

@@ -85,6 +85,8 @@ def test_the_capture_says_what_it_is_and_shows_the_scale_of_its_colours():
     bar = capture.colour_bar(1, 256)
     assert bar[0, 0].tolist() == [0xF0, 0xF9, 0x21]  # plasma's hottest
     assert bar[-1, 0].tolist() == [0, 0, 0]
+    drawn = capture.picture(images.read(content), prediction(content), MODEL)
+    assert any((drawn == bar[0, 0]).all(axis=-1).ravel())
     assert (abs(picture.astype(int) - bar[0, 0]) <= 4).all(axis=-1).any()  # it is a JPEG
     assert found.LossyImageCompression == "01"
 
