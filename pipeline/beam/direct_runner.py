@@ -30,4 +30,4 @@ class _ForkedWorker(GrpcWorkerHandler):
         self._process = forking.start(self.control_address, self.worker_id)
 
     def stop_worker(self) -> None:
-        self._process.join()
+        forking.end(self._process)

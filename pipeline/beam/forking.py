@@ -21,6 +21,7 @@ _PRELOADED: Final = (
     "components.evaluator.config",
     "pipeline.beam.worker",
 )
+_SECONDS_TO_STOP: Final = 5
 _context: Final = multiprocessing.get_context("forkserver")
 
 
@@ -41,6 +42,15 @@ def start(control_endpoint: str, worker_id: str) -> BaseProcess:
     process = _context.Process(target=_work, args=(control_endpoint, worker_id), daemon=True)
     process.start()
     return process
+
+
+def end(process: BaseProcess) -> None:
+    """Stops a worker whose runner has hung up: amid a bundle it would not notice for long."""
+    process.terminate()
+    process.join(_SECONDS_TO_STOP)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def _work(control_endpoint: str, worker_id: str) -> None:

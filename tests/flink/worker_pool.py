@@ -22,7 +22,6 @@ from apache_beam.portability.api import beam_fn_api_pb2_grpc as fn_api_grpc
 from pipeline.beam import forking
 from tests.flink.processes import LOOPBACK
 
-_SECONDS_TO_STOP = 5
 _SECONDS_TO_ANSWER = 2
 
 
@@ -58,7 +57,7 @@ class Pool(fn_api_grpc.BeamFnExternalWorkerPoolServicer):
                 if len(workers) > 1 and _listens(worker.control_endpoint):
                     self._workers[request.worker_id].append(worker)
                 else:
-                    _end(worker.process)
+                    forking.end(worker.process)
         return fn_api.StopWorkerResponse()
 
 
@@ -75,14 +74,6 @@ def _listens(endpoint: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _end(process: BaseProcess) -> None:
-    process.terminate()
-    process.join(_SECONDS_TO_STOP)
-    if process.is_alive():
-        process.kill()
-        process.join()
 
 
 def main(arguments: list[str] | None = None) -> int:
