@@ -22,7 +22,16 @@ from PIL.PngImagePlugin import PngImageFile
 from client import codestream, png, tables, walking
 from client.image_errors import ImageError, Reason, check_pixels
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "ImageError", "Reason", "XRay", "file_content", "read"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "ImageError",
+    "Reason",
+    "XRay",
+    "file_content",
+    "read",
+    "read_dicom",
+]
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
@@ -106,6 +115,36 @@ def read(
     if _WITHOUT_PREAMBLE.match(content):
         return _read_dicom(bytes(128) + b"DICM" + content, max_bytes, max_pixels)
     raise ImageError(Reason.NOT_AN_IMAGE, "neither JPEG, PNG nor DICOM by its first bytes")
+
+
+def read_dicom(
+    content: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
+) -> tuple[XRay, Image.Image]:
+    """Reads a DICOM film, and gives its picture, too, to those who draw on it.
+
+    Args:
+        content: the file, with its preamble.
+        max_bytes: the cap on a deflated one when inflated.
+        max_pixels: the cap on width * height, checked before anything is decoded.
+
+    Returns:
+        What `read` makes of it, and the same in mode L.
+
+    Raises:
+        ImageError: as `read`.
+    """
+    from client import decoding  # most X-rays are not DICOM
+
+    film = decoding.decode(content, max_bytes=max_bytes, max_pixels=max_pixels)
+    picture = Image.fromarray(film.pixels)
+    xray = dataclasses.replace(
+        _png_xray(picture, "dicom"),
+        patient_id=film.patient_id,
+        identity=film.identity,
+        uids=film.uids,
+        notes=film.notes,
+    )
+    return xray, picture
 
 
 def _content(source: str | Path | bytes | BinaryIO, max_bytes: int) -> bytes:
@@ -255,17 +294,7 @@ def _normalise(image: Image.Image) -> Image.Image:
 
 
 def _read_dicom(content: bytes, max_bytes: int, max_pixels: int) -> XRay:
-    from client import decoding  # most X-rays are not DICOM
-
-    film = decoding.decode(content, max_bytes=max_bytes, max_pixels=max_pixels)
-    xray = _png_xray(Image.fromarray(film.pixels), "dicom")
-    return dataclasses.replace(
-        xray,
-        patient_id=film.patient_id,
-        identity=film.identity,
-        uids=film.uids,
-        notes=film.notes,
-    )
+    return read_dicom(content, max_bytes=max_bytes, max_pixels=max_pixels)[0]
 
 
 def _png_xray(image: Image.Image, source_format: str) -> XRay:

@@ -152,13 +152,13 @@ class Gateway:
             _LOGGER.info("answered", extra=extra)
 
     def _ask(self, film: QueuedFilm, content: bytes) -> tuple[Answer, dict[str, bytes]]:
-        xray = images.read(content)
+        xray, picture = images.read_dicom(content)
         said = self._asked(xray)
         dataset = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
         model, previous = self._model(said.version), None
         if film.version not in (None, said.version):
             previous = self._model(film.version)
-        objects = answers.build(dataset, xray, said, model, previous)
+        objects = answers.build(dataset, picture, said, model, previous)
         if not said.judged:
             return Answer(said.version, NOT_JUDGED, None), objects
         return Answer(said.version, said.decision, said.probability), objects

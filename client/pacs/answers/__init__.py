@@ -2,9 +2,9 @@
 
 import io
 
+from PIL import Image
 from pydicom import Dataset
 
-from client.images import XRay
 from client.pacs.answers import capture, contours, report
 from client.pacs.answers.model import ModelVersion
 from client.pacs.answers.reference import reference
@@ -13,7 +13,7 @@ from client.results import Prediction
 
 def build(
     film: Dataset,
-    xray: XRay,
+    picture: Image.Image,
     answer: Prediction,
     model: ModelVersion,
     previous: ModelVersion | None = None,
@@ -22,7 +22,7 @@ def build(
 
     Args:
         film: the DICOM's data set; it needs no pixels.
-        xray: what was sent to the model.
+        picture: its pixels as the model sees them, in mode L.
         answer: the model's, with its heat map.
         model: which model answered.
         previous: an earlier version, whose report for this film the new one replaces.
@@ -36,7 +36,7 @@ def build(
     source = reference(film)
     objects = {
         report.KIND: report.build(source, answer, model, previous),
-        capture.KIND: capture.build(source, xray, answer, model),
+        capture.KIND: capture.build(source, picture, answer, model),
         contours.KIND: contours.build(source, answer, model),
     }
     return {kind: _file(dataset) for kind, dataset in objects.items()}

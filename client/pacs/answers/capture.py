@@ -1,6 +1,5 @@
 """The answer as a picture that any viewer shows: the heat over the film, its scale and a notice."""
 
-import io
 from typing import Final
 
 import numpy as np
@@ -11,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 
-from client.images import XRay
 from client.pacs.answers.model import MANUFACTURER, NOTICE, ModelVersion
 from client.pacs.answers.reference import UTF_8, pointer
 from client.results import Prediction
@@ -32,19 +30,19 @@ _PLASMA: Final = (
 )
 
 
-def build(film: Dataset, xray: XRay, answer: Prediction, model: ModelVersion) -> Dataset:
+def build(film: Dataset, seen: Image.Image, answer: Prediction, model: ModelVersion) -> Dataset:
     """Builds a Secondary Capture in colour; a film that was not judged is shown without heat.
 
     Args:
         film: what `reference` made of it.
-        xray: the film as it was sent to the model.
+        seen: the film as the model sees it, in mode L.
         answer: the model's, with its heat map.
         model: which model answered.
 
     Returns:
         The data set (PS3.3, A.8.1).
     """
-    pixels = picture(xray, answer, model)
+    pixels = picture(seen, answer, model)
     capture = SCImage.from_ref_dataset(
         film,
         pixel_array=pixels,
@@ -74,21 +72,20 @@ def build(film: Dataset, xray: XRay, answer: Prediction, model: ModelVersion) ->
     return capture
 
 
-def picture(xray: XRay, answer: Prediction, model: ModelVersion) -> NDArray[np.uint8]:
+def picture(seen: Image.Image, answer: Prediction, model: ModelVersion) -> NDArray[np.uint8]:
     """Draws the film with its heat, a scale at its right, words below.
 
     Args:
-        xray: the film as it was sent to the model.
+        seen: the film as the model sees it, in mode L.
         answer: the model's, with its heat map.
         model: which model answered.
 
     Returns:
         uint8[height, width, 3].
     """
-    film = Image.open(io.BytesIO(xray.data)).convert("L")
-    scale = _SIDE / max(film.size)
-    width, height = (max(1, round(side * scale)) for side in film.size)
-    film = film.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2).convert("RGB")
+    scale = _SIDE / max(seen.size)
+    width, height = (max(1, round(side * scale)) for side in seen.size)
+    film = seen.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2).convert("RGB")
     heat = answer.heatmap if answer.judged else None
     if heat is not None:
         lay_over(film, heat)

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pydicom
+from PIL import Image
 
 from client import images
 from client.pacs import answers
@@ -31,4 +32,5 @@ def build(path: Path, answer: Prediction, model: str) -> dict[str, bytes]:
     if xray.source_format != "dicom":
         return {}
     film = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-    return answers.build(film, xray, answer, ModelVersion(model, answer.version))
+    picture = Image.open(io.BytesIO(xray.data))
+    return answers.build(film, picture, answer, ModelVersion(model, answer.version))

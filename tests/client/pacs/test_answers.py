@@ -31,7 +31,7 @@ def prediction(content: bytes, **changes: object) -> Prediction:
 
 def built(content: bytes, said: Prediction, **options: object) -> dict[str, pydicom.Dataset]:
     source = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-    objects = answers.build(source, images.read(content), said, MODEL, **options)
+    objects = answers.build(source, images.read_dicom(content)[1], said, MODEL, **options)
     return {kind: pydicom.dcmread(io.BytesIO(one)) for kind, one in objects.items()}
 
 
@@ -85,7 +85,7 @@ def test_the_capture_says_what_it_is_and_shows_the_scale_of_its_colours():
     bar = capture.colour_bar(1, 256)
     assert bar[0, 0].tolist() == [0xF0, 0xF9, 0x21]  # plasma's hottest
     assert bar[-1, 0].tolist() == [0, 0, 0]
-    drawn = capture.picture(images.read(content), prediction(content), MODEL)
+    drawn = capture.picture(images.read_dicom(content)[1], prediction(content), MODEL)
     assert any((drawn == bar[0, 0]).all(axis=-1).ravel())
     assert (abs(picture.astype(int) - bar[0, 0]) <= 4).all(axis=-1).any()  # it is a JPEG
     assert found.LossyImageCompression == "01"
