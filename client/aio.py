@@ -12,6 +12,7 @@ from client import exchange
 from client.channel import TIMEOUT, Tls, open_channel
 from client.client import AnyImage, Image
 from client.errors import ServerError, from_rpc
+from client.flow import MOST, Flow
 from client.images import ImageError, XRay, read
 from client.request_log.writer import RequestLog
 from client.results import Metadata, Outcome, Prediction, VersionStatus
@@ -60,25 +61,27 @@ class AsyncPneumoniaClient:
         return exchange.answered(xray, request, response, latency, self._log)
 
     async def stream(
-        self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
+        self, images: Iterable[AnyImage], *, cam: bool = False, most: int = MOST
     ) -> AsyncIterator[Outcome[AnyImage]]:
-        """Asks for many X-rays, `concurrency` at a time.
+        """Asks for many X-rays, as many at a time as the server works on.
 
         Args:
-            images: as of `predict`; at most 2 * concurrency are held at once.
+            images: as of `predict`; at most twice as many as are asked about are held at once.
             cam: also asks for heat map, lungs and overlay.
-            concurrency: requests in flight, at least 1.
+            most: requests in flight at most, at least 1.
 
         Yields:
             An outcome for each image, in the images' order; one that fails carries its error.
         """
-        places = asyncio.Semaphore(concurrency)
+        flow = Flow(most)
         waiting: deque[asyncio.Task[Outcome[AnyImage]]] = deque()
         try:
             for image in images:
-                if len(waiting) == 2 * concurrency:
+                while len(asked := [one for one in waiting if not one.done()]) >= flow.limit:
+                    await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                while waiting and (waiting[0].done() or len(waiting) >= 2 * flow.limit):
                     yield await waiting.popleft()
-                waiting.append(asyncio.create_task(self._outcome(image, cam, places)))
+                waiting.append(asyncio.create_task(self._outcome(image, cam, flow)))
             while waiting:
                 yield await waiting.popleft()
         finally:
@@ -116,14 +119,13 @@ class AsyncPneumoniaClient:
         """Ends the connection."""
         await self.close()
 
-    async def _outcome(
-        self, image: AnyImage, cam: bool, places: asyncio.Semaphore
-    ) -> Outcome[AnyImage]:
-        async with places:
-            try:
-                return Outcome(image, prediction=await self.predict(image, cam=cam))
-            except (ImageError, ServerError) as error:
-                return Outcome(image, error=error)
+    async def _outcome(self, image: AnyImage, cam: bool, flow: Flow) -> Outcome[AnyImage]:
+        try:
+            xray = image if isinstance(image, XRay) else await asyncio.to_thread(read, image)
+            with flow.request():
+                return Outcome(image, prediction=await self.predict(xray, cam=cam))
+        except (ImageError, ServerError) as error:
+            return Outcome(image, error=error)
 
     async def _call(self, method: Any, request: Any, timeout: float | None = None) -> Any:
         try:

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
@@ -13,6 +13,7 @@ import grpc
 from client import exchange
 from client.channel import TIMEOUT, Tls, open_channel
 from client.errors import AbandonedError, ServerError, from_rpc
+from client.flow import MOST, Flow
 from client.images import ImageError, XRay, read
 from client.request_log.writer import RequestLog
 from client.results import Metadata, Outcome, Prediction, VersionStatus
@@ -102,25 +103,28 @@ class PneumoniaClient:
         return exchange.answered(xray, request, response, latency, self._log)
 
     def stream(
-        self, images: Iterable[AnyImage], *, cam: bool = False, concurrency: int = 4
+        self, images: Iterable[AnyImage], *, cam: bool = False, most: int = MOST
     ) -> Iterator[Outcome[AnyImage]]:
-        """Asks for many X-rays, `concurrency` at a time.
+        """Asks for many X-rays, as many at a time as the server works on.
 
         Args:
-            images: as of `predict`; at most 2 * concurrency are held at once.
+            images: as of `predict`; at most twice as many as are asked about are held at once.
             cam: also asks for heat map, lungs and overlay.
-            concurrency: requests in flight, at least 1.
+            most: requests in flight at most, at least 1.
 
         Yields:
             An outcome for each image, in the images' order; one that fails carries its error.
         """
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="predict")
+        flow = Flow(most)
+        pool = ThreadPoolExecutor(most, thread_name_prefix="predict")
         waiting: deque[Future[Outcome[AnyImage]]] = deque()
         try:
             for image in images:
-                if len(waiting) == 2 * concurrency:
+                while len(asked := [one for one in waiting if not one.done()]) >= flow.limit:
+                    wait(asked, return_when=FIRST_COMPLETED)
+                while waiting and (waiting[0].done() or len(waiting) >= 2 * flow.limit):
                     yield waiting.popleft().result()
-                waiting.append(pool.submit(self._outcome, image, cam))
+                waiting.append(pool.submit(self._outcome, image, cam, flow))
             while waiting:
                 yield waiting.popleft().result()
         finally:
@@ -156,9 +160,11 @@ class PneumoniaClient:
         """Ends the connection."""
         self.close()
 
-    def _outcome(self, image: AnyImage, cam: bool) -> Outcome[AnyImage]:
+    def _outcome(self, image: AnyImage, cam: bool, flow: Flow) -> Outcome[AnyImage]:
         try:
-            return Outcome(image, prediction=self.predict(image, cam=cam))
+            xray = image if isinstance(image, XRay) else read(image)
+            with flow.request():
+                return Outcome(image, prediction=self.predict(xray, cam=cam))
         except (ImageError, ServerError) as error:
             return Outcome(image, error=error)
 

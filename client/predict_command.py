@@ -53,14 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fail-on-positive", action="store_true", help=f"exit with {POSITIVE} on any pneumonia"
     )
     parser.add_argument(
-        "--concurrency",
-        type=int,
-        choices=range(1, 65),
-        default=4,
-        metavar="N",
-        help="X-rays asked about at once, 1 to 64; default: %(default)s",
-    )
-    parser.add_argument(
         "--wait",
         type=float,
         default=0.0,
@@ -130,7 +122,7 @@ def _ask(client: PneumoniaClient, files: list[Path], args: argparse.Namespace) -
     counts: Counter[str] = Counter()
     with _progress(console) as progress:
         task = progress.add_task("X-rays", total=len(files))
-        outcomes = client.stream(files, cam=bool(overlays or objects), concurrency=args.concurrency)
+        outcomes = client.stream(files, cam=bool(overlays or objects))
         for outcome in outcomes:
             if isinstance(outcome.error, ServerAwayError):
                 raise outcome.error

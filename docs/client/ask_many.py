@@ -10,7 +10,7 @@ address = sys.argv[2] if len(sys.argv) > 2 else "localhost:8500"
 
 with PneumoniaClient(address) as server:
     films = sorted(path for path in folder.rglob("*") if path.is_file())
-    for outcome in server.stream(films, concurrency=4):
+    for outcome in server.stream(films):
         name = outcome.source.name
         if outcome.error:
             print(f"{name}: not answered: {outcome.error}")

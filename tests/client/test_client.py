@@ -260,7 +260,7 @@ def test_a_stream_keeps_the_order_and_answers_beside_a_bad_file(client):
     brightness = list(range(10, 250, 10))
     images = [jpeg(value) for value in brightness]
     images[5] = b"broken"
-    outcomes = list(client.stream(images, concurrency=3))
+    outcomes = list(client.stream(images, most=3))
     assert [outcome.source for outcome in outcomes] == images
     assert isinstance(outcomes[5].error, ImageError)
     answered = [outcome.prediction.probability for outcome in outcomes if outcome.prediction]
@@ -278,7 +278,7 @@ def test_a_stream_holds_few_images_at_a_time(port):
             yield jpeg()
 
     with PneumoniaClient(f"127.0.0.1:{port}") as client:
-        outcomes = client.stream(endless(), concurrency=2)
+        outcomes = client.stream(endless(), most=2)
         for _ in range(10):
             next(outcomes)
         outcomes.close()
@@ -303,7 +303,7 @@ def test_a_stream_asks_no_more_at_once_than_told(make, model, port):
 
     model.predict = counted
     with serve(model) as port, make(f"127.0.0.1:{port}") as client:
-        assert len(list(client.stream([jpeg()] * 12, concurrency=3))) == 12
+        assert len(list(client.stream([jpeg()] * 12, most=3))) == 12
     assert running.most <= 3
 
 

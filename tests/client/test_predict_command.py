@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partialmethod
 from pathlib import Path
 
 import grpc
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 import cli
+from client.client import PneumoniaClient
 from client.results import UNUSUAL
 from tests.client.conftest import jpeg
 from tests.client.fake_server import THRESHOLD, VERSION, serve
@@ -143,7 +145,9 @@ def test_a_server_that_is_still_starting_is_waited_for(predict, folder, model, u
     assert "PNEUMONIA" in out
 
 
-def test_a_server_that_leaves_in_between_ends_it_in_one_line(predict, folder, model):
+def test_a_server_that_leaves_in_between_ends_it_in_one_line(predict, folder, model, monkeypatch):
+    one_by_one = partialmethod(PneumoniaClient.stream, most=1)
+    monkeypatch.setattr(PneumoniaClient, "stream", one_by_one)
     answer = model.predict
 
     def leave(request, context):
@@ -153,9 +157,7 @@ def test_a_server_that_leaves_in_between_ends_it_in_one_line(predict, folder, mo
 
     model.predict = leave
     with serve(model) as port:
-        code, out, err = predict(
-            folder, "--concurrency", 1, "--format", "json", server=f"127.0.0.1:{port}"
-        )
+        code, out, err = predict(folder, "--format", "json", server=f"127.0.0.1:{port}")
     assert code == 1
     assert [Path(json.loads(line)["file"]).name for line in out.splitlines()] == [
         "a.jpg",
@@ -181,7 +183,6 @@ def test_heat_maps_never_leave_their_folder(predict, tmp_path, monkeypatch):
     [
         [],
         ["x.png", "--format", "xml"],
-        ["x.png", "--concurrency", "0"],
         ["x.png", "--timeout", "-1"],
         ["x.png", "--timeout", "soon"],
     ],
@@ -292,7 +293,7 @@ def test_what_is_odd_about_a_file_is_told(predict, tmp_path):
 def test_hundreds_of_files_stay_in_order(predict, tmp_path):
     for number in range(300):
         (tmp_path / f"{number:03}.jpg").write_bytes(jpeg(number % 250, size=(8, 8)))
-    code, out, _ = predict(tmp_path, "--format", "json", "--concurrency", 8)
+    code, out, _ = predict(tmp_path, "--format", "json")
     assert code == 0
     assert [Path(json.loads(line)["file"]).stem for line in out.splitlines()] == [
         f"{number:03}" for number in range(300)
