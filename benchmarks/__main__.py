@@ -16,6 +16,7 @@ BENCHMARKS = {
     "training": "From image files to best weights, beside plain Keras",
     "inference": "What an answer costs, in each form the model can take",
     "serving": "The embedded server, beside direct calls and beside FastAPI",
+    "overload": "The embedded server at twice what it can do",
     "evaluation": "TFMA's Evaluator, beside a plain loop",
     "ingest": "Reading, preparing and augmenting, beside one tf.data loop",
     "fixed": "What a run of 60 films and a command cost beside the arithmetic",

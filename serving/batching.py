@@ -16,6 +16,7 @@ from serving.errors import Code, ServingError, failed_precondition, invalid_argu
 Arrays = Mapping[str, np.ndarray]
 
 MAX_QUEUED_BYTES = 2**28
+_LEARNING = 0.1  # the weight of the latest batch in the queue's pace
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ class Batcher:
     """Runs requests on a fixed number of threads, merging those that fit together.
 
     Once a thread is free a request waits at most `batch_timeout_micros` for others. One whose
-    caller has cancelled, or whose deadline has passed, is never run. A merged batch that fails is
-    run again in halves, so that one undecodable image fails its own request alone.
+    caller has cancelled, or whose deadline has passed, is never run; one that would wait beyond its
+    deadline, as fast as the queue moves now, is refused at once. A merged batch that fails is run
+    again in halves, so that one undecodable image fails its own request alone.
 
     Args:
         parameters: how requests are merged; without them none are.
@@ -104,6 +106,8 @@ class Batcher:
         self._on_batch = on_batch
         self._groups: OrderedDict[Hashable, deque[_Task]] = OrderedDict()
         self._load = self._size = 0
+        self._pace = 0.0  # seconds that the queue takes for a unit of load
+        self._taken: float | None = None  # when the last batch was, if others waited then
         self._changed = threading.Condition()
         self._closing = False
         self._threads = [
@@ -128,10 +132,10 @@ class Batcher:
             The outputs to come: arrays by name, with as many rows as the inputs.
 
         Raises:
-            ServingError: RESOURCE_EXHAUSTED where the queue is full (UNAVAILABLE in TensorFlow
-                Serving's batching; this is what its own limit on threads answers, and what asks a
-                client to back off), INVALID_ARGUMENT where the request has more rows than a batch
-                may have, UNAVAILABLE while the server ends.
+            ServingError: RESOURCE_EXHAUSTED where the queue is full, or too long for the deadline
+                (UNAVAILABLE in TensorFlow Serving's batching; this is what its own limit on threads
+                answers, and what asks a client to back off), INVALID_ARGUMENT where the request has
+                more rows than a batch may have, UNAVAILABLE while the server ends.
         """
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         task = _Task(target, inputs, deadline)
@@ -146,6 +150,12 @@ class Batcher:
                 raise ServingError(
                     Code.RESOURCE_EXHAUSTED,
                     "The batch scheduling queue to which this task was submitted is full",
+                )
+            wait = self._load * self._pace
+            if timeout is not None and timeout < wait:
+                raise ServingError(
+                    Code.RESOURCE_EXHAUSTED,
+                    f"What waits takes some {wait:.0f} s more, longer than this request's deadline",
                 )
             self._groups.setdefault(self._key(task), deque()).append(task)
             self._account(task, +1)
@@ -249,7 +259,14 @@ class Batcher:
         self._groups.move_to_end(key)  # every group gets its turn
         if not group:
             del self._groups[key]
+        self._learn_pace(sum(map(self._weight, batch)))
         return batch
+
+    def _learn_pace(self, load: int) -> None:
+        now = time.monotonic()
+        if self._taken is not None:
+            self._pace += _LEARNING * ((now - self._taken) / max(1, load) - self._pace)
+        self._taken = now if self._groups else None
 
     def _run(self, batch: list[_Task]) -> None:
         latest = max(task.deadline for task in batch)

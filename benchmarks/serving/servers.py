@@ -74,10 +74,10 @@ class Embedded:
     def call(self, signature: str, count: int = 1) -> float:
         start = time.perf_counter()
         for _ in range(count):
-            self._stub.Predict(self._request(signature), timeout=PATIENCE)
+            self._stub.Predict(self.request(signature), timeout=PATIENCE)
         return time.perf_counter() - start
 
-    def _request(self, signature: str) -> Any:
+    def request(self, signature: str) -> Any:
         request = predict_pb2.PredictRequest()
         request.model_spec.name = "pneumonia"
         request.model_spec.signature_name = signature

@@ -4,11 +4,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from serving import batching
 from serving.batching import MAX_QUEUED_BYTES, Batcher, BatchingParameters
 from serving.errors import Code, ServingError
 
@@ -212,6 +214,36 @@ def test_a_request_whose_deadline_passes_in_the_queue_is_not_run(
     assert isinstance(error, ServingError)
     assert error.code is Code.DEADLINE_EXCEEDED
     assert [7.0] not in target.batches
+
+
+def test_a_request_that_would_wait_beyond_its_deadline_is_refused_at_once(
+    batcher: Any, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, begun, done = [0.0], threading.Semaphore(0), threading.Semaphore(0)
+
+    def run(inputs: Any, timeout: float | None) -> dict[str, np.ndarray]:
+        begun.release()
+        assert done.acquire(timeout=WAIT)
+        return inputs
+
+    monkeypatch.setattr(batching, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(target, "run", run)
+    one = batcher()
+    waiting = [one.submit(target, x(float(number))) for number in range(61)]
+    assert begun.acquire(timeout=WAIT)
+    for _ in range(40):
+        now[0] += 2
+        done.release()
+        assert begun.acquire(timeout=WAIT)
+
+    with pytest.raises(ServingError, match=r"some 39 s more, longer than this request's") as caught:
+        one.submit(target, x(1.0), timeout=20.0)
+    assert caught.value.code is Code.RESOURCE_EXHAUSTED
+    waiting.append(one.submit(target, x(1.0), timeout=60.0))
+    done.release(100)
+    for future in waiting:
+        future.result(WAIT)
+    one.submit(target, x(1.0), timeout=1.0).result(WAIT)  # nothing waits any more
 
 
 def test_a_batch_may_run_as_long_as_its_most_patient_request(batcher: Any, target: Target) -> None:
