@@ -29,8 +29,16 @@ class Split:
         self._files = sorted(str(path) for path in folder.iterdir())
 
     def records(self) -> Iterator[bytes]:
-        """Streams the serialized tf.Examples."""
-        yield from tf.data.TFRecordDataset(self._files, "GZIP").as_numpy_iterator()
+        """Streams the serialized tf.Examples.
+
+        Raises OSError where a file is damaged.
+        """
+        for file in self._files:
+            try:
+                yield from tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator()
+            except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
+                cause = error.message.partition("\n")[0]
+                raise OSError(f"{file}: is damaged ({cause}); start a new run") from error
 
     def images(self, positions: Sequence[int]) -> list[bytes]:
         """Reads the encoded images at some positions, in the order of `positions`."""
