@@ -27,6 +27,7 @@ class Watcher:
         self._days = days
         self._has_time = has_time
         self._seen: dict[str, int] = {}  # instances by series, of those that hold nothing new
+        self._refused: set[str] = set()  # series that were logged
 
     def look(self) -> None:
         """Takes what is new; ends early where films come faster than answers go.
@@ -35,6 +36,7 @@ class Watcher:
         """
         found = self._pacs.series(self._days)
         self._seen = {series: self._seen[series] for _, series, _ in found if series in self._seen}
+        self._refused &= {series for _, series, _ in found}
         for study, series, count in found:
             if count is not None and self._seen.get(series) == count:
                 continue
@@ -42,7 +44,9 @@ class Watcher:
                 if not self._take(study, series):
                     return
             except RejectedError as error:  # another series may be readable
-                _LOGGER.warning("not fetched", extra={"reason": str(error)})
+                if series not in self._refused:
+                    _LOGGER.warning("not fetched", extra={"reason": str(error)})
+                self._refused.add(series)
                 continue
             if count is not None:
                 self._seen[series] = count

@@ -93,12 +93,14 @@ def test_a_film_that_a_full_disk_kept_from_being_noted_is_noted_once_there_is_ro
             gateway.stop()
 
 
-def test_films_that_a_pacs_kept_back_are_fetched_once_it_gives_them(queue):
+def test_films_that_a_pacs_kept_back_are_fetched_once_it_gives_them(queue, caplog):
     pacs = Pacs()
     first, second = pacs.films
     watcher = Watcher(pacs, FilmIntake(queue, Rule(), lambda: None), 1, lambda: True)
     pacs.hidden.add(first)
     watcher.look()
+    watcher.look()
+    assert caplog.messages.count("not fetched") == 1
     assert [queue.knows(one) for one in (first, second)] == [False, True]
     pacs.hidden.clear()
     watcher.look()
