@@ -17,6 +17,7 @@ Arrays = Mapping[str, np.ndarray]
 
 MAX_QUEUED_BYTES = 2**28
 _LEARNING = 0.1  # the weight of the latest batch in the queue's pace
+_MOST_WAITED = 0.8  # of a deadline: what begins near its end is cut off, and its work lost
 
 
 @dataclass(frozen=True)
@@ -152,10 +153,10 @@ class Batcher:
                     "The batch scheduling queue to which this task was submitted is full",
                 )
             wait = self._load * self._pace
-            if timeout is not None and timeout < wait:
+            if timeout is not None and _MOST_WAITED * timeout < wait:
                 raise ServingError(
                     Code.RESOURCE_EXHAUSTED,
-                    f"What waits takes some {wait:.0f} s more, longer than this request's deadline",
+                    f"What waits takes some {wait:.0f} s more, too long for this request's deadline",
                 )
             self._groups.setdefault(self._key(task), deque()).append(task)
             self._account(task, +1)
