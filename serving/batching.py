@@ -156,7 +156,7 @@ class Batcher:
             if timeout is not None and _MOST_WAITED * timeout < wait:
                 raise ServingError(
                     Code.RESOURCE_EXHAUSTED,
-                    f"What waits takes some {wait:.0f} s more, too long for this request's deadline",
+                    f"What waits takes some {wait:.0f} s more, too long for its deadline",
                 )
             self._groups.setdefault(self._key(task), deque()).append(task)
             self._account(task, +1)

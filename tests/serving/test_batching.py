@@ -236,7 +236,7 @@ def test_a_request_that_would_wait_beyond_its_deadline_is_refused_at_once(
         done.release()
         assert begun.acquire(timeout=WAIT)
 
-    with pytest.raises(ServingError, match=r"some 39 s more, too long for") as caught:
+    with pytest.raises(ServingError, match=r"some 39 s more, too long for its") as caught:
         one.submit(target, x(1.0), timeout=45.0)
     assert caught.value.code is Code.RESOURCE_EXHAUSTED
     waiting.append(one.submit(target, x(1.0), timeout=60.0))
