@@ -80,9 +80,9 @@ class Batcher:
     """Runs requests on a fixed number of threads, merging those that fit together.
 
     Once a thread is free a request waits at most `batch_timeout_micros` for others. One whose
-    caller has cancelled, or whose deadline has passed, is never run; one that would wait beyond its
-    deadline, as fast as the queue moves now, is refused at once. A merged batch that fails is run
-    again in halves, so that one undecodable image fails its own request alone.
+    caller has cancelled, or whose deadline has passed, is never run; one that would wait for
+    most of its time, as fast as the queue moves now, is refused at once. A merged batch that fails
+    is run again in halves, so that one undecodable image fails its own request alone.
 
     Args:
         parameters: how requests are merged; without them none are.
@@ -145,19 +145,10 @@ class Batcher:
         with self._changed:
             if self._closing:
                 raise ServingError(Code.UNAVAILABLE, "The server is shutting down")
-            if not self._fits(task):
+            if self._objection(task, timeout):
                 self._drop_dead()
-            if not self._fits(task):
-                raise ServingError(
-                    Code.RESOURCE_EXHAUSTED,
-                    "The batch scheduling queue to which this task was submitted is full",
-                )
-            wait = self._load * self._pace
-            if timeout is not None and _MOST_WAITED * timeout < wait:
-                raise ServingError(
-                    Code.RESOURCE_EXHAUSTED,
-                    f"What waits takes some {wait:.0f} s more, too long for its deadline",
-                )
+            if objection := self._objection(task, timeout):
+                raise ServingError(Code.RESOURCE_EXHAUSTED, objection)
             self._groups.setdefault(self._key(task), deque()).append(task)
             self._account(task, +1)
             self._changed.notify()
@@ -193,11 +184,18 @@ class Batcher:
         self._load += sign * self._weight(task)
         self._size += sign * task.size
 
-    def _fits(self, task: _Task) -> bool:
-        return not self._groups or (
+    def _objection(self, task: _Task, timeout: float | None) -> str:
+        """Why the queue cannot take a request; empty where it can."""
+        fits = not self._groups or (
             self._load + self._weight(task) <= self.limit
             and self._size + task.size <= MAX_QUEUED_BYTES
         )
+        if not fits:
+            return "The batch scheduling queue to which this task was submitted is full"
+        wait = self._load * self._pace
+        if timeout is not None and _MOST_WAITED * timeout < wait:
+            return f"What waits takes some {wait:.0f} s more, too long for its deadline"
+        return ""
 
     def _drop_dead(self) -> None:
         now = time.monotonic()

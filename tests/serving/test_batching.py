@@ -239,9 +239,11 @@ def test_a_request_that_would_wait_beyond_its_deadline_is_refused_at_once(
     with pytest.raises(ServingError, match=r"some 39 s more, too long for its") as caught:
         one.submit(target, x(1.0), timeout=45.0)
     assert caught.value.code is Code.RESOURCE_EXHAUSTED
-    waiting.append(one.submit(target, x(1.0), timeout=60.0))
+    patient = one.submit(target, x(1.0), timeout=60.0)
+    assert all(future.cancel() for future in waiting[41:])
+    hurried = one.submit(target, x(1.0), timeout=20.0)  # nobody waits for the others any more
     done.release(100)
-    for future in waiting:
+    for future in (*waiting[:41], patient, hurried):
         future.result(WAIT)
     one.submit(target, x(1.0), timeout=1.0).result(WAIT)  # nothing waits any more
 
