@@ -19,29 +19,21 @@ import numpy as np
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from benchmarks import options
-from benchmarks.serving.__main__ import write_image
-from benchmarks.serving.servers import Embedded
+from benchmarks.serving.servers import Embedded, published
 from client.channel import TIMEOUT
-from pipeline import pretrained
 
 CLIENTS, AT_ONCE, LOAD = 64, 4, 2.0
 QUEUE = 128  # requests, as serving/README.md states
+Call = Callable[[], Awaitable[Any]]
 Answer = tuple[int, float, float, grpc.StatusCode]  # client, sent, seconds, what came
 
 
 def main() -> None:
     seconds = 10 if options.quick(__doc__) else 120
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        pretrained.unpack(folder / "models")
-        (model,) = (folder / "models").iterdir()
-        server = Embedded(model, write_image(folder / "xray.jpg"))
-        try:
-            capacity = asyncio.run(busy(server, seconds / 4))
-            full = min(QUEUE / capacity, TIMEOUT)
-            answers = asyncio.run(flooded(server, LOAD * capacity, seconds, full))
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory() as folder, published(Path(folder)) as server:
+        capacity = asyncio.run(busy(server, seconds / 4))
+        full = min(QUEUE / capacity, TIMEOUT)
+        answers = asyncio.run(flooded(server, LOAD * capacity, seconds, full))
     print(options.table(("", "aim", "reached"), rows(capacity, answers, seconds)))
 
 
@@ -65,7 +57,7 @@ async def flooded(server: Embedded, rate: float, seconds: float, full: float) ->
     begin = time.perf_counter() + full
     answers: list[Answer] = []
 
-    async def send(client: int, call: Any) -> None:
+    async def send(client: int, call: Call) -> None:
         sent = time.perf_counter()
         code = grpc.StatusCode.OK
         try:
@@ -89,7 +81,7 @@ async def flooded(server: Embedded, rate: float, seconds: float, full: float) ->
 
 
 @asynccontextmanager
-async def connection(server: Embedded) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+async def connection(server: Embedded) -> AsyncIterator[Call]:
     """A channel of its own, closed at the end: what asks for one answer over it."""
     apart = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(server.address, options=apart) as channel:

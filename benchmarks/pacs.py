@@ -25,11 +25,9 @@ from PIL import Image
 
 from benchmarks import options
 from benchmarks.films import XRAYS
-from benchmarks.serving.__main__ import write_image
-from benchmarks.serving.servers import PATIENCE, Embedded, free_port
+from benchmarks.serving.servers import PATIENCE, free_port, published
 from client import contract
 from client.client import PneumoniaClient
-from pipeline import pretrained
 from pipeline.datasets.synthetic.files import encode
 
 AT_ONCE = 3  # the gateway's default
@@ -40,29 +38,25 @@ def main() -> None:
     rounds, films = (1, 12) if options.quick(__doc__) else (3, 120)
     rates: list[tuple[float, ...]] = []
     busy: list[tuple[float, ...]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        pretrained.unpack(folder / "models")
-        (model,) = (folder / "models").iterdir()
-        server = Embedded(model, write_image(folder / "xray.jpg"))
-        try:
-            with gateway(server.address, folder) as (pid, listen, page):
-                for number in range(rounds + 1):
-                    paths = draw(folder / f"films-{number}", films if number else 12)
-                    ways = [
-                        (os.getpid(), partial(asked, server.address, paths, overlay=True)),
-                        (os.getpid(), partial(asked, server.address, paths, overlay=False)),
-                        (pid, partial(passed, paths, listen, page)),
-                    ]
-                    round_rates, round_busy = [], []
-                    for process, way in ways:
-                        before = seconds(process, server.pid)
-                        round_rates.append(way())
-                        round_busy.append((seconds(process, server.pid) - before) / len(paths))
-                    rates.append(tuple(round_rates))
-                    busy.append(tuple(round_busy))
-        finally:
-            server.stop()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        published(folder := Path(name)) as server,
+        gateway(server.address, folder) as (pid, listen, page),
+    ):
+        for number in range(rounds + 1):
+            paths = draw(folder / f"films-{number}", films if number else 12)
+            ways = [
+                (os.getpid(), partial(asked, server.address, paths, overlay=True)),
+                (os.getpid(), partial(asked, server.address, paths, overlay=False)),
+                (pid, partial(passed, paths, listen, page)),
+            ]
+            round_rates, round_busy = [], []
+            for process, way in ways:
+                before = seconds(process, server.pid)
+                round_rates.append(way())
+                round_busy.append((seconds(process, server.pid) - before) / len(paths))
+            rates.append(tuple(round_rates))
+            busy.append(tuple(round_busy))
     head = ("", "a client", "without overlay", "C-STORE to C-STORE", "ratio", "without overlay")
     print(options.table(head, rows(rates, busy)))
 

@@ -14,11 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from benchmarks import options
-from benchmarks.serving.servers import Direct, Embedded, Peer
+from benchmarks.serving.servers import Direct, Embedded, Peer, write_image
 
 CLIENTS = 4
 Together = tuple[float, float, float]
@@ -89,13 +86,6 @@ def row(measure: str, values: Together) -> str:
     cells = [f"{value:.1f}" for value in values]
     cells += [f"{embedded / direct:.2f}", f"{embedded / peer:.2f}"]
     return f"| {measure} | {' | '.join(cells)} |"
-
-
-def write_image(path: Path) -> Path:
-    """A grey JPEG of an X-ray's size, 1800 x 1400, about half a megabyte."""
-    noise = np.random.default_rng(0).normal(128, 12, (1400, 1800)).clip(0, 255)
-    Image.fromarray(noise.astype(np.uint8)).save(path, quality=80)
-    return path
 
 
 def export(folder: Path, kind: str) -> Path:

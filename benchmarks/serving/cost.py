@@ -12,15 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.options import table
-from benchmarks.serving.__main__ import (
-    CLIENTS,
-    export,
-    in_turns,
-    stop,
-    throughput,
-    write_image,
-)
-from benchmarks.serving.servers import Embedded
+from benchmarks.serving.__main__ import CLIENTS, export, in_turns, stop, throughput
+from benchmarks.serving.servers import Embedded, write_image
 
 
 def main() -> None:

@@ -7,15 +7,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import requests
+from PIL import Image
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks import packages
+from pipeline import pretrained
 
 PATIENCE = 120.0
 _FASTAPI = ("fastapi==0.115.*", "uvicorn==0.34.*", "python-multipart==0.0.20")
@@ -129,6 +134,24 @@ class Peer:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._packages)
+
+
+@contextmanager
+def published(folder: Path) -> Iterator[Embedded]:
+    """Serves the model that comes with the project; `folder` takes its files."""
+    version = pretrained.unpack(folder / "models")
+    server = Embedded(folder / "models" / str(version), write_image(folder / "xray.jpg"))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def write_image(path: Path) -> Path:
+    """A grey JPEG of an X-ray's size, 1800 x 1400, about half a megabyte."""
+    noise = np.random.default_rng(0).normal(128, 12, (1400, 1800)).clip(0, 255)
+    Image.fromarray(noise.astype(np.uint8)).save(path, quality=80)
+    return path
 
 
 def free_port() -> int:
