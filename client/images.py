@@ -110,11 +110,11 @@ def read(
     source_format = next((name for magic, name in _MAGIC.items() if content.startswith(magic)), "")
     if source_format:
         return _read_picture(content, source_format, max_pixels)
-    if content[128:132] == b"DICM":  # PS3.10, 7.1: after a preamble of 128 bytes
-        return _read_dicom(content, max_bytes, max_pixels)
-    if _WITHOUT_PREAMBLE.match(content):
-        return _read_dicom(bytes(128) + b"DICM" + content, max_bytes, max_pixels)
-    raise ImageError(Reason.NOT_AN_IMAGE, "neither JPEG, PNG nor DICOM by its first bytes")
+    if content[128:132] != b"DICM":  # PS3.10, 7.1: after a preamble of 128 bytes
+        if not _WITHOUT_PREAMBLE.match(content):
+            raise ImageError(Reason.NOT_AN_IMAGE, "neither JPEG, PNG nor DICOM by its first bytes")
+        content = bytes(128) + b"DICM" + content
+    return read_dicom(content, max_bytes=max_bytes, max_pixels=max_pixels)[0]
 
 
 def read_dicom(
@@ -291,10 +291,6 @@ def _normalise(image: Image.Image) -> Image.Image:
     black = layered.convert(mode)
     black.paste(0, mask=ImageChops.invert(layered.getchannel("A")))
     return black
-
-
-def _read_dicom(content: bytes, max_bytes: int, max_pixels: int) -> XRay:
-    return read_dicom(content, max_bytes=max_bytes, max_pixels=max_pixels)[0]
 
 
 def _png_xray(image: Image.Image, source_format: str) -> XRay:

@@ -36,7 +36,7 @@ class Split:
         for file in self._files:
             try:
                 yield from tf.data.TFRecordDataset(file, "GZIP").as_numpy_iterator()
-            except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
+            except tf.errors.DataLossError as error:
                 cause = error.message.partition("\n")[0]
                 raise OSError(f"{file}: is damaged ({cause}); start a new run") from error
 
