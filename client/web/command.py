@@ -123,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
         for listener in sockets.values():  # one, or one for each address of a name
             if hasattr(listener, "channel_class"):
                 listener.channel_class = channel
+        intake.give_back_what_is_freed()
         _set_up_log()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(f"The page is on http://{args.host}:{args.port}; Ctrl-C ends it.", flush=True)

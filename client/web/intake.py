@@ -19,7 +19,8 @@ from client.web import answers
 _REQUEST_SECONDS: Final = 300.0  # from a request's first byte to its last
 _HURRIED_SECONDS: Final = 5.0  # where others are turned away for it
 _OF_ADDRESS: Final = 96  # connections; of the 128 that the page takes
-_LARGE: Final = 2**22
+_LARGE: Final = 2**20
+_MMAP_THRESHOLD: Final = -3  # malloc.h
 _LIBC: Final = ctypes.CDLL(None)
 
 
@@ -64,7 +65,6 @@ class Uploads:
         self._held = 0
         self._arriving: dict[Any, None] = {}  # parsers, the oldest first
         self._lock = threading.RLock()
-        self._trim: threading.Timer | None = None
 
     def add(self, parser: "BoundedParser", size: int) -> bool:
         """Accounts for bytes that came.
@@ -96,18 +96,9 @@ class Uploads:
             self._arriving.pop(parser, None)
 
     def remove(self, size: int) -> None:
-        """The bytes are gone; glibc is asked to give large ones back to the system."""
+        """The bytes are gone."""
         with self._lock:
             self._held -= size
-            if size >= _LARGE and self._trim is None and hasattr(_LIBC, "malloc_trim"):
-                self._trim = threading.Timer(1.0, self._give_back)
-                self._trim.daemon = True
-                self._trim.start()
-
-    def _give_back(self) -> None:
-        with self._lock:
-            self._trim = None
-        _LIBC.malloc_trim(0)
 
 
 class BoundedParser(HTTPRequestParser):
@@ -213,3 +204,13 @@ def channel(upload_bytes: int, all_bytes: int, proxy: str | None) -> type[Bounde
     bounds = {"uploads": Uploads(all_bytes), "upload_bytes": upload_bytes}
     parser = type("Parser", (BoundedParser,), bounds)
     return type("Channel", (BoundedChannel,), {"parser_class": parser, "proxy": proxy})
+
+
+def give_back_what_is_freed() -> None:
+    """Has glibc return an upload's memory to the system as soon as it is freed; see mallopt(3).
+
+    Left alone it learns to take large blocks from its threads' heaps, and keeps up to 64 MB free at
+    the end of each, which malloc_trim does not reach.
+    """
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_MMAP_THRESHOLD, _LARGE)
