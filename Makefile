@@ -56,7 +56,7 @@ format: setup  ## let ruff put the sources in order
 
 lock: setup  ## resolve requirements/lock.txt again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --override requirements/overrides.txt --extra pipeline --extra web --extra pacs \
+	  --no-emit-index-url --override requirements/overrides.txt --extra pipeline --extra web --extra pacs --extra fast \
 	  --extra kubeflow --extra test setup.py -o requirements/lock.txt
 
 web: setup  ## the web page on the served model

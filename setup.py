@@ -53,6 +53,9 @@ PACS = [
     "requests>=2.32",
 ]
 
+# int8: openvino computes, nncf makes the form.
+FAST = ["nncf>=3.4", "openvino>=2026.2"]
+
 KUBEFLOW = ["kfp>=2.16", "kfp-server-api>=2.4"]
 
 TRACKING = ["mlflow-skinny>=3.5", "tensorboard>=2.20"]
@@ -107,6 +110,7 @@ setup(
         "pipeline": PIPELINE,
         "web": WEB,
         "pacs": PACS,
+        "fast": FAST,
         "kubeflow": KUBEFLOW,
         "tracking": TRACKING,
         "test": TEST,

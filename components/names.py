@@ -65,3 +65,10 @@ TEST: Final = "test"
 SPLITS: Final = (TRAIN, VAL, TEST)
 # The validation films as other hospitals might send them, for the choice of the threshold.
 VAL_LOOKS: Final = ("val_changed", "val_outside", "val_both")
+
+# Signatures for what comes before the network and after it, what it looks at, and what it gives.
+PARSE: Final = "parse"
+PREPARE: Final = "prepare"
+CONCLUDE: Final = "conclude"
+GREY: Final = "grey"
+SEEN: Final = ("evidence", "attention", "averaged", "lungs")

@@ -39,9 +39,12 @@ class ReportConfig:
 
 @settings
 class PushConfig:
-    """What stays in the serving folder."""
+    """What goes to the serving folder, and what stays there."""
 
     keep_versions: Count = 3
+    # Validation films that the int8 form of the model is made on, for `serve --precision=int8`; a
+    # hundred are enough. 0: no such form is made.
+    int8_films: NonNegativeCount = 0
 
 
 @settings

@@ -52,9 +52,8 @@ def pack(version: Path, target: Path, made_by: str) -> None:
 
 
 def _as_today(version: Path, anew: Path) -> Path:
-    """The version, or the same model with the outputs that today's code gives it."""
-    outputs = reexport.outputs(version)
-    if names.FEATURES in outputs or names.FAMILIARITY not in outputs:
+    """The version, or the same model with the signatures that today's code gives it."""
+    if not reexport.is_worthwhile(version):
         return version
     reexport.reexport(version, anew)
     return anew
@@ -110,11 +109,12 @@ def unpack(serving: Path, packed: Path = PACKED) -> int:
         PretrainedError: nothing is packed there, it is damaged, or there are no ImageNet weights.
         PublishError: the version cannot be written.
     """
-    manifest = _manifest(packed)
-    there = versions.holders(serving, manifest["sha256"])
+    _manifest(packed)
+    sha256 = versions.digest(packed)
+    there = versions.holders(serving, sha256)
     if any(not versions.damage(serving, version) for version in there):
         return versions.versions(serving)[-1]
-    model = versions.PublishedModel(uri=str(packed), sha256=manifest["sha256"])
+    model = versions.PublishedModel(uri=str(packed), sha256=sha256)
     with tempfile.TemporaryDirectory() as scratch:
         _write(packed, Path(scratch))
         return versions.publish(

@@ -19,6 +19,7 @@ from components.evaluator.config import eval_config
 from components.ingest.component import XrayExampleGen
 from components.names import TEST
 from components.pusher.component import AtomicPusher
+from components.quantiser.component import Quantiser
 from components.reporter.component import Reporter
 from components.reporter.page import TEMPLATES
 from components.serving_check.component import ServingCheck
@@ -166,6 +167,8 @@ def release(
     trials = [infra_validator(model, checked.examples)] if infra_validator else []
     for trial in trials:
         trial.add_upstream_node(serving_check)
+    quantisers = _quantisers(config, checked, model, counterfactuals)
+    int8 = {"int8_form": quantisers[0].outputs["form"]} if quantisers else {}
     second = trials[0].outputs["blessing"] if trials else None
     pusher = AtomicPusher(
         model=model,
@@ -175,6 +178,7 @@ def release(
         second_infra_blessing=second,
         serving_dir=serving_dir,
         keep_versions=config.push.keep_versions,
+        **int8,
     )
     stress_test = StressTest(
         model=model,
@@ -208,13 +212,32 @@ def release(
         counterfactuals=counterfactuals.outputs["blessing"],
         stress_test=stress_test.outputs["findings"],
         **({"second_infra_blessing": second} if trials else {}),
+        **int8,
     )
     return [
         evaluator,
         serving_check,
         *trials,
         counterfactuals,
+        *quantisers,
         pusher,
         stress_test,
         reporter,
     ]
+
+
+def _quantisers(
+    config: Config, checked: CheckedExamples, model: BaseChannel, after: BaseNode
+) -> list[BaseNode]:
+    """The step that makes the int8 form, where the configuration wants one."""
+    if not config.push.int8_films:
+        return []
+    quantiser = Quantiser(
+        model=model,
+        examples=checked.examples,
+        films=config.push.int8_films,
+        seed=config.seed,
+        code_version=code_version("components.quantiser.component"),
+    )
+    quantiser.add_upstream_node(after)
+    return [quantiser]

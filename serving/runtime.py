@@ -34,3 +34,8 @@ def has_bfloat16() -> bool:
     """Whether bfloat16 is multiplied in hardware; emulated, it is slower than float32."""
     words = _CPUINFO.read_text(errors="replace").split() if _CPUINFO.exists() else []
     return not set(BFLOAT16).isdisjoint(words)
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO can be imported."""
+    return importlib.util.find_spec("openvino") is not None

@@ -98,6 +98,18 @@ class Servable:
         Raises:
             ServingError: TensorFlow's code and message.
         """
+        start = time.perf_counter()
+        values = self._compute(signature_name, inputs, outputs, timeout)
+        self._observe(self.name, time.perf_counter() - start)
+        return values
+
+    def _compute(
+        self,
+        signature_name: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+        timeout: float | None,
+    ) -> dict[str, np.ndarray]:
         from tensorflow.core.protobuf import config_pb2
         from tensorflow.python.framework import errors_impl
 
@@ -109,7 +121,6 @@ class Servable:
         options = None
         if timeout is not None:
             options = config_pb2.RunOptions(timeout_in_ms=max(1, int(timeout * 1000)))
-        start = time.perf_counter()
         try:
             values = self._session.run(fetches, feeds, options=options)
         except errors_impl.OpError as error:
@@ -119,7 +130,6 @@ class Servable:
             raise invalid_argument(error.object.decode("utf-8", "backslashreplace")) from None
         except (TypeError, ValueError) as error:
             raise invalid_argument(str(error)) from None
-        self._observe(self.name, time.perf_counter() - start)
         return dict(zip(outputs, values, strict=True))
 
     def retain(self) -> None:
@@ -148,6 +158,7 @@ def load(
     path: Path,
     options: SessionOptions = SessionOptions(),
     observe: Callable[[str, float], None] = lambda model, seconds: None,
+    kind: Callable[..., Servable] = Servable,
 ) -> Servable:
     """Loads a SavedModel, variables restored and initialisers run.
 
@@ -157,6 +168,7 @@ def load(
         path: the version's folder.
         options: how TensorFlow runs it.
         observe: is told the model's name and the seconds that each run takes.
+        kind: makes the Servable, of its own arguments.
 
     Returns:
         The model, ready to run.
@@ -191,7 +203,7 @@ def load(
     except Exception as error:  # the loader raises whatever a damaged file makes it stumble over
         session.close()
         raise ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}") from error
-    return Servable(name, version, session, meta_graph, apart, observe)
+    return kind(name, version, session, meta_graph, apart, observe)
 
 
 def _apart(graph: Any, signatures: Iterable[Any]) -> dict[str, str]:

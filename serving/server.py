@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from client.request_log.writer import LogLimits
-from serving import config_files, logs, servable
+from serving import config_files, int8, logs, servable
 from serving.batching import Batcher
 from serving.core import Core
 from serving.errors import ServingError
@@ -198,7 +198,8 @@ class Server:
         start = time.perf_counter()
         try:
             check_content(path)
-            loaded = servable.load(name, version, path, options, self._metrics.ran)
+            kind = self._kind(path, options.intra_op_threads)
+            loaded = servable.load(name, version, path, options, self._metrics.ran, kind)
         except ServingError:
             self._metrics.loaded(str(path), None)
             raise
@@ -213,6 +214,16 @@ class Server:
                 raise
             self._metrics.warmed_up(str(path), time.perf_counter() - start, records)
         return loaded
+
+    def _kind(self, path: Path, threads: int) -> Callable[..., servable.Servable]:
+        """What a version is to be; one without a usable int8 form is served all the same."""
+        if self._flags.precision == "int8":
+            try:
+                return int8.kind(path, threads)
+            except ServingError as error:
+                reason = error.short_message
+                logs.event("served in float32", level=30, path=str(path), reason=reason)
+        return servable.Servable
 
     def _on_change(self, ready: Mapping[str, bool]) -> None:
         asyncio.run_coroutine_threadsafe(self._set_health(ready), self._loop)

@@ -20,10 +20,12 @@ from components.pusher.versions import MANIFEST, RECORD
 from components.settings import known
 
 
-def outputs(version: Path) -> set[str]:
-    """The names of what a version's signature for images tells; nothing is loaded."""
+def is_worthwhile(version: Path) -> bool:
+    """Whether today's code would give a version more signatures, and can; nothing is loaded."""
     saved_model = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-    return set(saved_model.meta_graphs[0].signature_def[names.PREDICT_IMAGE].outputs)
+    signatures_there = saved_model.meta_graphs[0].signature_def
+    has_familiarity = names.FAMILIARITY in signatures_there[names.PREDICT_IMAGE].outputs
+    return has_familiarity and names.CONCLUDE not in signatures_there
 
 
 def reexport(version: Path, target: Path) -> None:

@@ -1,4 +1,8 @@
-"""The SavedModel: three signatures around the Transform graph, the network and its threshold."""
+"""The SavedModel: three signatures around the Transform graph, the network and its threshold.
+
+Three more are what comes before the network and after it, for a server that computes the network
+itself by other means than TensorFlow's: `parse`, `prepare` and `conclude`.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -71,14 +75,26 @@ class ServedModel(tf.Module):
         self.whitening = tf.Variable(familiarity.whitening, trainable=False, name="whitening")
         scale = [familiarity.centre, familiarity.spread]
         self.distances = tf.Variable(scale, trainable=False, name="distances")
+        side = image.size
+        grey = tf.TensorSpec([None, side, side, 1], tf.uint8, name=names.GREY)
+        self.network = tf.function(self._seen, input_signature=[grey], autograph=False)
+        seen = self.network.get_concrete_function().structured_outputs
+        self.conclude = tf.function(
+            self._conclude,
+            input_signature=[
+                _BYTES,
+                grey,
+                *(tf.TensorSpec(seen[name].shape, tf.float32, name=name) for name in names.SEEN),
+            ],
+            autograph=False,
+        )
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)], autograph=False
     )
     def serving_default(self, examples: tf.Tensor) -> Tensors:
         """Serialized tf.Examples with `image/encoded`, string[N]; what TFMA and tools call."""
-        spec = {names.IMAGE: tf.io.FixedLenFeature([], tf.string)}
-        return self.predict_image(tf.io.parse_example(examples, spec)[names.IMAGE])
+        return self.predict_image(self.parse(examples)[names.IMAGE_BYTES])
 
     @tf.function(input_signature=[_BYTES], autograph=False)
     def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
@@ -90,15 +106,11 @@ class ServedModel(tf.Module):
     @tf.function(input_signature=[_BYTES], autograph=False)
     def cam(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[N]; the prediction with its class-activation map."""
-        maps = _in_slices(self._maps, image_bytes, {**self._specs(), **_MAPS})
-        # In a loop of their own: who does not fetch them does not wait for them.
-        maps[names.OVERLAY] = tf.map_fn(
-            lambda pair: overlay(*pair),
-            (image_bytes, maps[names.HEATMAP]),
-            fn_output_signature=tf.string,
-            parallel_iterations=2,
+        maps = _in_slices(
+            lambda part: self._maps(*self.examine(part)), image_bytes, {**self._specs(), **_MAPS}
         )
-        return maps
+        # In a loop of their own: who does not fetch them does not wait for them.
+        return {**maps, names.OVERLAY: _overlays(image_bytes, maps[names.HEATMAP])}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def examine(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -110,17 +122,57 @@ class ServedModel(tf.Module):
             each place weighs, float32[n,h,w] of mean 1; the lung fields on the prepared image,
             float32[n,S,S].
         """
+        images = self.prepare(image_bytes)[names.GREY]
+        return self._examined(images, *(self.network(images)[name] for name in names.SEEN))
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)], autograph=False
+    )
+    def parse(self, examples: tf.Tensor) -> Tensors:
+        """Serialized tf.Examples, string[N], to the images in them."""
+        spec = {names.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+        return {names.IMAGE_BYTES: tf.io.parse_example(examples, spec)[names.IMAGE]}
+
+    @tf.function(input_signature=[_BYTES], autograph=False)
+    def prepare(self, image_bytes: tf.Tensor) -> Tensors:
+        """JPEG or PNG, string[n], to what the network looks at, uint8[n,S,S,1]."""
         size = self._image.size
         images = tf.map_fn(
             lambda png: tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1]),
             self._prepared(image_bytes),
             fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
         )
-        seen, lungs = self._network.view(images, training=False)
-        attention = self._network.attention(seen)
-        margins = self.slope * self._network.evidence(seen) + self.intercept * attention
-        quality = self.judge(tf.cast(images[..., 0], tf.float32), lungs)
-        averaged = tf.reduce_mean(seen[..., :-1], axis=[1, 2])  # the last channel is no feature
+        return {names.GREY: images}
+
+    def _seen(self, grey: tf.Tensor) -> Tensors:
+        """The network alone, from prepared films uint8[n,S,S,1].
+
+        Returns:
+            By the names of SEEN: the evidence of each place and what the place weighs,
+            float32[n,h,w]; the trunk's features averaged over the film, float32[n,C]; the lung
+            fields, float32[n,S,S].
+        """
+        features, lungs = self._network.view(grey, training=False)
+        evidence, attention = self._network.evidence(features), self._network.attention(features)
+        averaged = tf.reduce_mean(features[..., :-1], axis=[1, 2])  # the last one is no feature
+        return dict(zip(names.SEEN, (evidence, attention, averaged, lungs), strict=True))
+
+    def _conclude(self, image_bytes: tf.Tensor, grey: tf.Tensor, *seen: tf.Tensor) -> Tensors:
+        """As `cam` of at most SLICE films, of what `prepare` and the network gave."""
+        maps = self._maps(*self._examined(grey, *seen))
+        return {**maps, names.OVERLAY: _overlays(image_bytes, maps[names.HEATMAP])}
+
+    def _examined(
+        self,
+        grey: tf.Tensor,
+        evidence: tf.Tensor,
+        attention: tf.Tensor,
+        averaged: tf.Tensor,
+        lungs: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
+        """As `examine`, of what `prepare` and the network gave."""
+        margins = self.slope * evidence + self.intercept * attention
+        quality = self.judge(tf.cast(grey[..., 0], tf.float32), lungs)
         return margins, quality, self._familiarity(averaged), averaged, attention, lungs
 
     def _specs(self) -> dict[str, tf.TensorSpec]:
@@ -161,13 +213,20 @@ class ServedModel(tf.Module):
             names.FEATURES: averaged,
         }
 
-    def _maps(self, image_bytes: tf.Tensor) -> Tensors:
+    def _maps(
+        self,
+        margins: tf.Tensor,
+        quality: tf.Tensor,
+        familiarity: tf.Tensor,
+        averaged: tf.Tensor,
+        attention: tf.Tensor,
+        lungs: tf.Tensor,
+    ) -> Tensors:
         """Heat is the evidence beyond the decision threshold, on the scale fixed on val.
 
         It is weighted with the film's probability: evidence that the rest of the film outweighs
         may not make a healthy one glow.
         """
-        margins, quality, familiarity, averaged, attention, lungs = self.examine(image_bytes)
         scores = self._scores(margins, quality, familiarity, averaged)
         cut = tf.math.log(self.threshold) - tf.math.log1p(-self.threshold)
         heat = tf.clip_by_value((margins - cut * attention) / self.heat_scale, 0.0, 1.0)
@@ -194,8 +253,20 @@ def export(servable: ServedModel, folder: str) -> None:
             names.SERVING_DEFAULT: servable.serving_default,
             names.PREDICT_IMAGE: servable.predict_image,
             names.CAM: servable.cam,
+            names.PARSE: servable.parse,
+            names.PREPARE: servable.prepare,
+            names.CONCLUDE: servable.conclude,
         },
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+
+
+def _overlays(image_bytes: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
+    return tf.map_fn(
+        lambda pair: overlay(*pair),
+        (image_bytes, heatmaps),
+        fn_output_signature=tf.string,
+        parallel_iterations=2,
     )
 
 

@@ -19,6 +19,7 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components.pusher import versions
+from components.quantiser.component import Int8Form
 
 Artifacts = dict[str, list[Artifact]]
 
@@ -44,6 +45,7 @@ class AtomicPusherSpec(ComponentSpec):
         "second_infra_blessing": component_spec.ChannelParameter(
             type=standard_artifacts.InfraBlessing, optional=True
         ),
+        "int8_form": component_spec.ChannelParameter(type=Int8Form, optional=True),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -85,11 +87,15 @@ class Executor(tfx_pusher.Executor):
                     f"{model.uri}: not the files that were judged; 'rm -r {model.uri}' and start "
                     "again: the Trainer makes them anew"
                 )
+        form = input_dict.get("int8_form")
+        int8 = Path(artifact_utils.get_single_uri(form)) if form else None
         there = versions.holders(folder, of.model.sha256)
-        version = next((known for known in there if not versions.damage(folder, known)), None)
+        whole = (known for known in there if not versions.damage(folder, known))
+        version = next((known for known in whole if _has(folder / str(known), int8)), None)
         pushed.set_int_custom_property("published", int(version is None))
         if version is None:
-            version = versions.publish(folder, Path(path_utils.serving_model_path(model.uri)), of)
+            source = Path(path_utils.serving_model_path(model.uri))
+            version = versions.publish(folder, source, of, int8=int8)
         versions.prune(folder, exec_properties["keep_versions"])
         logging.info("%s: holds the model as version %d", folder, version)
         self._MarkPushed(pushed, str(folder / str(version)), str(version))
@@ -111,6 +117,7 @@ class AtomicPusher(base_component.BaseComponent):
         infra_blessing: ServingCheck's; None: not asked for.
         counterfactual_blessing: Counterfactuals'; None: not asked for.
         second_infra_blessing: TFX's InfraValidator's; None: not asked for.
+        int8_form: Quantiser's, which travels with the model; None: none is made.
 
     Raises:
         ValueError: `serving_dir` is a bucket, or `keep_versions` is below 1.
@@ -128,6 +135,7 @@ class AtomicPusher(base_component.BaseComponent):
         infra_blessing: BaseChannel | None = None,
         counterfactual_blessing: BaseChannel | None = None,
         second_infra_blessing: BaseChannel | None = None,
+        int8_form: BaseChannel | None = None,
     ) -> None:
         if "://" in serving_dir:
             raise ValueError(f"serving_dir {serving_dir}: give a folder; a bucket cannot rename")
@@ -140,11 +148,17 @@ class AtomicPusher(base_component.BaseComponent):
                 infra_blessing=infra_blessing,
                 counterfactual_blessing=counterfactual_blessing,
                 second_infra_blessing=second_infra_blessing,
+                int8_form=int8_form,
                 serving_dir=serving_dir,
                 keep_versions=keep_versions,
                 pushed_model=Channel(type=standard_artifacts.PushedModel),
             )
         )
+
+
+def _has(version: Path, int8: Path | None) -> bool:
+    """Whether a version holds that form; any will do where none was made."""
+    return int8 is None or versions.manifest(version / versions.INT8) == versions.manifest(int8)
 
 
 def _baseline(blessing: Artifact) -> versions.PublishedModel | None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from components.model.card import EXTRA, RECALIBRATION
 
+INT8: Final = Path(EXTRA, "int8")  # OpenVINO's form of the network, where there is one
 RECORD: Final = Path(EXTRA, "push.json")  # servers read nothing but warm-up in there
 MANIFEST: Final = Path(EXTRA, "SHA256SUMS")  # for `sha256sum -c` in the version's folder
 JUDGED: Final = "judged_sha256"  # of a blessing's artifact: of the model that was tried
@@ -188,7 +189,11 @@ def copy_file(source: str, target: str) -> None:
 
 
 def publish(
-    folder: Path, source: Path, of: PublishedRecord, copy: Callable[[str, str], Any] = copy_file
+    folder: Path,
+    source: Path,
+    of: PublishedRecord,
+    copy: Callable[[str, str], Any] = copy_file,
+    int8: Path | None = None,
 ) -> int:
     """Copies a SavedModel into a serving folder as its newest version.
 
@@ -197,6 +202,7 @@ def publish(
         source: the SavedModel.
         of: where it came from.
         copy: puts one file in place; what it wrote is read again before the version is seen.
+        int8: the folder of the model's int8 form; None: what the SavedModel brings along.
 
     Returns:
         The version's number: the time in whole Unix seconds, or one above the highest there is.
@@ -210,7 +216,7 @@ def publish(
             version = max(int(time.time()), *(known + 1 for known in versions(folder)), 0)
             staged = folder / f"{_HIDDEN}{version}"
             try:
-                _stage(source, staged, of, copy)
+                _stage(source, staged, of, copy, int8)
                 staged.rename(folder / str(version))
             except BaseException:
                 shutil.rmtree(staged, ignore_errors=True)
@@ -247,7 +253,11 @@ def prune(folder: Path, keep: int) -> list[int]:
 
 
 def _stage(
-    source: Path, staged: Path, of: PublishedRecord, copy: Callable[[str, str], Any]
+    source: Path,
+    staged: Path,
+    of: PublishedRecord,
+    copy: Callable[[str, str], Any],
+    int8: Path | None,
 ) -> None:
     stated = manifest(source)
     own = {RECORD.name, MANIFEST.name}
@@ -259,6 +269,12 @@ def _stage(
     )
     if manifest(staged) != stated:
         raise OSError(f"the copy differs from {source}")
+    if int8:
+        shutil.rmtree(staged / INT8, ignore_errors=True)
+        shutil.copytree(int8, staged / INT8, copy_function=copy)
+        if manifest(staged / INT8) != manifest(int8):
+            raise OSError(f"the copy differs from {int8}")
+        stated = manifest(staged)
     (staged / RECORD).parent.mkdir(exist_ok=True)
     values = json.dumps(dataclasses.asdict(of), indent=2)
     (staged / RECORD).write_text(f"{values}\n", encoding="utf-8")

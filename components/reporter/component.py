@@ -11,6 +11,7 @@ from tfx.types.artifact import Artifact
 
 from components.data_gate.component import DataSummary
 from components.ingest.component import IngestReport
+from components.quantiser.component import Int8Form
 from components.reporter import page
 from components.stress.component import StressFindings
 
@@ -41,6 +42,7 @@ def Reporter(  # noqa: N802 - the step's name
     data_version: Parameter[str],
     code_version: Parameter[str],
     second_infra_blessing: InputArtifact[standard_artifacts.InfraBlessing] = None,
+    int8_form: InputArtifact[Int8Form] = None,
 ) -> None:
     """Writes the report of a model that was evaluated and tried in a server.
 
@@ -60,6 +62,7 @@ def Reporter(  # noqa: N802 - the step's name
         data_version: the data set's fingerprint; changes when the X-rays do.
         code_version: fingerprint of the sources; part of the cache key.
         second_infra_blessing: TFX's InfraValidator's; None: not asked for.
+        int8_form: Quantiser's; None: not asked for.
     """
     warnings = page.write(
         {
@@ -74,6 +77,7 @@ def Reporter(  # noqa: N802 - the step's name
             "counterfactuals": counterfactuals,
             "stress_test": stress_test,
             **({page.SECOND: second_infra_blessing} if second_infra_blessing else {}),
+            **({page.INT8: int8_form} if int8_form else {}),
         },
         json.loads(config),
         data_version,

@@ -20,12 +20,14 @@ from components.examples import Split
 from components.files import replacing
 from components.model.card import CARD, EXTRA, SUMMARY
 from components.pusher import versions
+from components.quantiser import proof
 from components.reporter import charts, data, films, html
 from components.reporter.html import TEMPLATES
 from components.serving_check.component import REPORT
 from components.stress.component import FILE
 
 SECOND: Final = "second_infra_blessing"
+INT8: Final = "int8_form"
 _JUDGES: Final = ("blessing", "infra_blessing", "counterfactuals", SECOND)
 _SOFTWARE: Final = ("tensorflow", "keras", "tfx", "tensorflow-model-analysis", "apache-beam")
 
@@ -36,7 +38,7 @@ def write(
     """Writes the report of one model and returns its warnings; Reporter calls it.
 
     Args:
-        artifacts: Reporter's inputs by name; SECOND may be missing.
+        artifacts: Reporter's inputs by name; SECOND and INT8 may be missing.
         config: the run's configuration, plain values.
         data_version: the X-rays' fingerprint.
         target: the page.
@@ -54,7 +56,10 @@ def write(
     settings = config["report"]
     stress = json.loads((uris["stress_test"] / FILE).read_text("utf-8"))
     held = data.read(uris["ingest_report"], uris["data_summary"], artifacts["statistics"])
+    int8 = proof.read(uris[INT8]) if INT8 in uris else None
     warnings = [*held.warnings, *_warnings(stress, config["gate"], measured)]
+    if int8 and int8.faults:
+        warnings.append(f"there is no int8 form of the model: {int8.summary}")
     evaluation = measured.evaluation.and_also(changed.bounds)
     template = html.environment(TEMPLATES).get_template("report.html")
     page = template.render(
@@ -67,6 +72,7 @@ def write(
         curves=measured.candidate.curves,
         **judgement(artifacts, evaluation, serving),
         serving=serving,
+        int8=int8,
         explorer=_explorer(measured, asked[0].threshold if asked else 0.5),
         charts=charts,
         galleries=films.galleries(model, split, asked, settings["films_per_gallery"]),

@@ -29,6 +29,7 @@ DONE, REFUSED = 0, 3  # exit codes
 # So thin a network of random weights looks at anything.
 ANY_LOOK = ("gate.letters=null", "gate.outside=null", "gate.wiped=null", "gate.heat_in_lungs=null")
 NO_FLOORS = ("gate.recall=0", "gate.recall_lower_bound=0", "gate.precision=0", *ANY_LOOK)
+FINISHED = (*TINY, *NO_FLOORS, "push.int8_films=20")
 NO_REPORT = (
     "gate.counterfactual_films=0",
     "report.robustness_films=0",
@@ -74,7 +75,7 @@ def films(tmp_path_factory: pytest.TempPathFactory, pneumonia: Run) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory, films: Path, pneumonia: Run) -> Ended:
     """A folder with one finished, pushed run, and what that run said."""
     cwd = tmp_path_factory.mktemp("finished")
-    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *NO_FLOORS))
+    ended = pneumonia(cwd, "run", "--data", str(films), *settings(*FINISHED))
     assert ended.returncode == DONE, ended.stdout + ended.stderr
     return cwd, ended
 

@@ -16,6 +16,7 @@ from pipeline.runs import lineage
 from tests.e2e.conftest import (
     ANY_MODEL,
     DONE,
+    FINISHED,
     NO_FLOORS,
     NO_REPORT,
     REFUSED,
@@ -39,10 +40,24 @@ def test_a_run_pushes_one_version_and_prints_each_bound(finished):
     assert not list((cwd / "runs/default/serving/pneumonia").glob(".*tmp*"))
 
 
+def test_the_int8_form_is_pushed_where_it_decides_as_the_model_does(finished):
+    cwd, _ = finished
+    (found,) = (cwd / "runs/default/artifacts").rglob("int8.json")
+    proof = json.loads(found.read_text())
+    assert proof["films"] > 0
+    (version,) = _versions(cwd)
+    pushed = cwd / "runs/default/serving/pneumonia" / version / "assets.extra/int8"
+    assert (pushed / "int8.json").read_bytes() == found.read_bytes()
+    assert (pushed / "network.xml").exists() == (not proof["faults"])
+    page = (cwd / "runs/default/report.html").read_text()
+    assert "the int8 form" in page
+    assert ("there is no int8 form of the model" in page) == bool(proof["faults"])
+
+
 def test_an_identical_second_run_is_all_cache_and_pushes_nothing(finished, films, pneumonia):
     cwd, _ = finished
     before = _versions(cwd)
-    again = pneumonia(cwd, "run", "--data", str(films), *settings(*TINY, *NO_FLOORS))
+    again = pneumonia(cwd, "run", "--data", str(films), *settings(*FINISHED))
     assert again.returncode == DONE, again.stdout + again.stderr
     assert _versions(cwd) == before
     steps = [line for line in again.stdout.splitlines() if "✓" in line]

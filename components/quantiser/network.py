@@ -1,0 +1,180 @@
+"""The network as OpenVINO computes it, and with int8 multiplications."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from components import names
+
+FILE: Final = "network.xml"  # beside it network.bin
+Network = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
+
+# Everything but convolutions stays in float32: they are where the time is, and the head's products
+# nearly cancel each other.
+_FLOAT: Final = ["AvgPool", "Concat", "Divide", "MatMul", "Multiply", "ReduceMean", "StridedSlice"]
+_HEADROOM: Final = 1.3  # times the largest activation that was seen
+# Converting and quantising would tell Google Analytics; without the package they do not.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+
+def converted(model: Any) -> Any:
+    """Converts a model's network.
+
+    Args:
+        model: a loaded SavedModel of `ServedModel`.
+
+    Returns:
+        An openvino.Model from GREY to SEEN, by these names.
+    """
+    import openvino
+    from openvino.frontend import ConversionExtension
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    (function,) = model.network.concrete_functions
+    frozen = convert_variables_to_constants_v2(function)
+    network = openvino.convert_model(
+        frozen.graph, extension=[ConversionExtension("ScaleAndTranslate", _shrunk)]
+    )
+    network.input(0).tensor.set_names({names.GREY})
+    for output, name in zip(network.outputs, sorted(names.SEEN), strict=True):  # TensorFlow's order
+        output.tensor.set_names({name})
+    return network
+
+
+def quantised(network: Any, films: NDArray[np.uint8]) -> Any:
+    """Makes the frozen and the trained convolutions multiply in int8.
+
+    Kept in float32: what finds the lungs, the first convolution, which is bound by memory, not by
+    its multiplications, and all that is no convolution.
+
+    Processors without VNNI add pairs of products up in 16 bits, which may overflow. NNCF's remedy,
+    weights of seven bits, costs most of the accuracy; leaving activations some headroom does not.
+    Its correction of each layer's bias would learn from what overflowed, so the mean is corrected
+    once, at the end.
+
+    Args:
+        network: an openvino.Model of `converted`.
+        films: uint8[N,S,S,1], prepared: what ranges are measured on. A hundred are enough.
+
+    Returns:
+        The openvino.Model, the same from outside.
+    """
+    import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+
+    lungs = _behind(network.output("lungs"))
+    convolutions = [
+        node.get_friendly_name()
+        for node in network.get_ordered_ops()
+        if node.get_type_name() == "Convolution" and node.get_friendly_name() not in lungs
+    ]
+    nncf.set_log_level(30)
+    fast = nncf.quantize(
+        network,
+        nncf.Dataset([film[None] for film in films]),
+        subset_size=len(films),
+        ignored_scope=nncf.IgnoredScope(
+            names=[*lungs, convolutions[0]], types=_FLOAT, validate=False
+        ),
+        advanced_parameters=AdvancedQuantizationParameters(
+            overflow_fix=OverflowFix.DISABLE, disable_bias_correction=True
+        ),
+    )
+    _widen(fast)
+    _centre(fast, network, films)
+    return fast
+
+
+def save(network: Any, folder: Path) -> None:
+    """Writes an openvino.Model to FILE and what belongs to it."""
+    import openvino
+
+    openvino.save_model(network, folder / FILE, compress_to_fp16=False)
+
+
+def runner(network: Any) -> Network:
+    """Compiles a network.
+
+    Args:
+        network: an openvino.Model of `converted` or `quantised`, or the FILE of one.
+
+    Returns:
+        From uint8[N,S,S,1] to float32 arrays of N rows by the names of SEEN.
+    """
+    import openvino
+
+    compiled = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(films: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        found = compiled(films)
+        return {name: np.array(found[name]) for name in names.SEEN}
+
+    return run
+
+
+def _widen(fast: Any) -> None:
+    """Gives the activations' ranges their headroom; weights have no such nodes any more."""
+    import openvino.opset13 as operations
+
+    for node in fast.get_ops():
+        if node.get_type_name() == "FakeQuantize":
+            for place in range(1, 5):  # both ends, before and after
+                end = node.input_value(place).get_node().data * np.float32(_HEADROOM)
+                node.input(place).replace_source_output(operations.constant(end).output(0))
+    fast.validate_nodes_and_infer_types()
+
+
+def _centre(fast: Any, network: Any, films: NDArray[np.uint8]) -> None:
+    """Takes away what the quantised network's logits are off by on average."""
+    import openvino.opset13 as operations
+
+    means = [
+        np.mean([run(film[None])["evidence"].mean() for film in films])
+        for run in (runner(fast), runner(network))
+    ]
+    off = operations.constant(np.float32(means[0] - means[1]))
+    attention = fast.output("attention").get_node().input_value(0)  # of mean 1
+    result = fast.output("evidence").get_node()
+    moved = operations.subtract(result.input_value(0), operations.multiply(attention, off))
+    result.input(0).replace_source_output(moved.output(0))
+    fast.validate_nodes_and_infer_types()
+
+
+def _behind(output: Any) -> set[str]:
+    """The operations that an output is computed by."""
+    found: set[str] = set()
+    waiting = [output.get_node()]
+    while waiting:
+        node = waiting.pop()
+        if node.get_friendly_name() not in found:
+            found.add(node.get_friendly_name())
+            waiting += [value.get_node() for value in node.input_values()]
+    return found
+
+
+def _shrunk(node: Any) -> list[Any]:
+    """TensorFlow's antialiased resizing of grey images, which OpenVINO does not know: linear."""
+    import openvino.opset13 as operations
+
+    film = node.get_input(0)
+    sides = [film.get_partial_shape()[axis].get_length() for axis in (1, 2)]
+    rows, columns = (
+        operations.constant(_interpolation(side, int(size)))
+        for side, size in zip(sides, node.get_input(1).get_node().data, strict=True)
+    )
+    last = operations.constant([3], np.int64)
+    flat = operations.matmul(rows, operations.squeeze(film, last), False, False)
+    small = operations.matmul(flat, columns, False, True)
+    return [operations.unsqueeze(small, last).output(0)]
+
+
+def _interpolation(side: int, size: int) -> NDArray[np.float32]:
+    """float32[size,side], what each place is made of."""
+    unit = np.eye(side, dtype=np.float32)[..., None]
+    weights: NDArray[np.float32] = tf.image.resize(unit, [size, side], antialias=True).numpy()
+    return weights[..., 0]
