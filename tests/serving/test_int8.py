@@ -114,30 +114,32 @@ def probabilities(server: Process) -> np.ndarray:
     return np.array(server.predict(FILMS[:4]).outputs["probability"].float_val)
 
 
-def test_a_server_answers_in_int8(
-    base: Path, launch: Callable[..., Process], expected: dict[str, np.ndarray]
+def test_a_server_answers_in_int8_and_of_a_version_without_it_in_float32(
+    trained: Trained,
+    base: Path,
+    launch: Callable[..., Process],
+    expected: dict[str, np.ndarray],
+    tmp_path: Path,
 ) -> None:
-    server = launch(base, "--precision=int8")
+    folder = shutil.copytree(base, tmp_path / "served")
+    server = launch(folder, "--precision=int8", "--file_system_poll_wait_seconds=1")
     np.testing.assert_allclose(probabilities(server), expected["probability"][:4], atol=1e-4)
     assert not events(server, "served in float32")
-
-
-def test_a_version_without_a_usable_form_is_served_in_float32_and_told(
-    trained: Trained, base: Path, launch: Callable[..., Process], tmp_path: Path
-) -> None:
-    exact = trained.loaded.signatures["predict_image"](tf.constant(FILMS[:4]))["probability"]
-    folder = shutil.copytree(base, tmp_path / "served")
-    (folder / "1" / int8.NETWORK.with_suffix(".bin")).write_bytes(b"")
-    server = launch(folder, "--precision=int8", "--file_system_poll_wait_seconds=1")
-    np.testing.assert_allclose(probabilities(server), exact, atol=1e-5)
-    shutil.copytree(folder / "1", tmp_path / "2")
-    shutil.rmtree(tmp_path / "2" / int8.NETWORK.parent)
+    shutil.copytree(trained.model, tmp_path / "2")
     (tmp_path / "2").rename(folder / "2")
     until(lambda: server.states().get(2) == "AVAILABLE")
+    exact = trained.loaded.signatures["predict_image"](tf.constant(FILMS[:4]))["probability"]
     np.testing.assert_allclose(probabilities(server), exact, atol=1e-5)
-    damaged, missing = (event["reason"] for event in events(server, "served in float32"))
-    assert "OpenVINO cannot load it" in damaged
-    assert missing == "assets.extra/int8 is not among the version's files"
+    (told,) = events(server, "served in float32")
+    assert told["reason"] == "assets.extra/int8 is not among the version's files"
+
+
+def test_a_damaged_form_is_refused_by_name(base: Path, tmp_path: Path) -> None:
+    version = shutil.copytree(base / "1", tmp_path / "1")
+    (version / int8.NETWORK.with_suffix(".bin")).write_bytes(b"")
+    with pytest.raises(ServingError, match=r"network\.xml: OpenVINO cannot load it") as caught:
+        int8.kind(version, 0)
+    assert caught.value.code == Code.INTERNAL
 
 
 def test_without_openvino_the_flag_is_refused_with_the_remedy(
