@@ -21,4 +21,5 @@ def test_each_signature_is_warmed_up_by_a_request_it_can_answer(trained: Trained
         answer = trained.loaded.signatures[signature](**inputs)
         assert answer[names.PROBABILITY].shape == [1]
         warmed.append(signature)
-    assert sorted(warmed) == sorted(trained.loaded.signatures)
+    parts = {names.PARSE, names.PREPARE, names.CONCLUDE}  # which no client asks for
+    assert sorted(warmed) == sorted(set(trained.loaded.signatures) - parts)
