@@ -94,7 +94,7 @@ class ServedModel(tf.Module):
     )
     def serving_default(self, examples: tf.Tensor) -> Tensors:
         """Serialized tf.Examples with `image/encoded`, string[N]; what TFMA and tools call."""
-        return self.predict_image(self.parse(examples)[names.IMAGE_BYTES])
+        return self.predict_image(_images(examples))
 
     @tf.function(input_signature=[_BYTES], autograph=False)
     def predict_image(self, image_bytes: tf.Tensor) -> Tensors:
@@ -122,27 +122,31 @@ class ServedModel(tf.Module):
             each place weighs, float32[n,h,w] of mean 1; the lung fields on the prepared image,
             float32[n,S,S].
         """
-        images = self.prepare(image_bytes)[names.GREY]
-        return self._examined(images, *(self.network(images)[name] for name in names.SEEN))
+        # Plain functions: of a further tf.function in the loop TensorFlow fuses nothing, and takes
+        # three times as long.
+        grey = self._grey(image_bytes)
+        seen = self._seen(grey)
+        return self._examined(grey, *(seen[name] for name in names.SEEN))
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)], autograph=False
     )
     def parse(self, examples: tf.Tensor) -> Tensors:
         """Serialized tf.Examples, string[N], to the images in them."""
-        spec = {names.IMAGE: tf.io.FixedLenFeature([], tf.string)}
-        return {names.IMAGE_BYTES: tf.io.parse_example(examples, spec)[names.IMAGE]}
+        return {names.IMAGE_BYTES: _images(examples)}
 
     @tf.function(input_signature=[_BYTES], autograph=False)
     def prepare(self, image_bytes: tf.Tensor) -> Tensors:
         """JPEG or PNG, string[n], to what the network looks at, uint8[n,S,S,1]."""
+        return {names.GREY: self._grey(image_bytes)}
+
+    def _grey(self, image_bytes: tf.Tensor) -> tf.Tensor:
         size = self._image.size
-        images = tf.map_fn(
+        return tf.map_fn(
             lambda png: tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1]),
             self._prepared(image_bytes),
             fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
         )
-        return {names.GREY: images}
 
     def _seen(self, grey: tf.Tensor) -> Tensors:
         """The network alone, from prepared films uint8[n,S,S,1].
@@ -259,6 +263,11 @@ def export(servable: ServedModel, folder: str) -> None:
         },
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
+
+
+def _images(examples: tf.Tensor) -> tf.Tensor:
+    spec = {names.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+    return tf.io.parse_example(examples, spec)[names.IMAGE]
 
 
 def _overlays(image_bytes: tf.Tensor, heatmaps: tf.Tensor) -> tf.Tensor:
