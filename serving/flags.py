@@ -180,8 +180,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest_port: str = "0") -> None
         choices=("float32", "bfloat16", "int8"),
         default="float32",
         help="of the network's multiplications; bfloat16 takes half the time where the processor "
-        "has it, int8 less than half everywhere, of versions that have that form (default: "
-        "float32)",
+        "has it, int8 is faster everywhere, for versions that have that form (default: float32)",
     )
     add(
         "--request_log",
