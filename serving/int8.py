@@ -104,7 +104,7 @@ class Int8Servable(Servable):
     ) -> dict[str, np.ndarray]:
         """As Servable's, SLICE films after another."""
         given = next(iter(inputs.values()))
-        if signature_name not in _SIGNATURES or not len(given):
+        if signature_name not in _SIGNATURES or given.ndim != 1 or not len(given):
             return super()._compute(signature_name, inputs, outputs, timeout)
         end = None if timeout is None else time.monotonic() + timeout
 

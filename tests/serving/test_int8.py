@@ -99,6 +99,16 @@ def test_a_film_that_is_none_fails_and_leaves_the_model_at_work(
     assert fast.run("predict_image", {"image_bytes": np.array(FILMS[:1], object)}, ["label"])
 
 
+@pytest.mark.parametrize("shape", [(), (1, 1)])
+def test_a_tensor_of_another_shape_is_refused(
+    fast: servable.Servable, shape: tuple[int, ...]
+) -> None:
+    odd = np.array(FILMS[:1], object).reshape(shape)
+    with pytest.raises(ServingError, match="Cannot feed value of shape") as caught:
+        fast.run("predict_image", {"image_bytes": odd}, ["probability"])
+    assert caught.value.code == Code.INVALID_ARGUMENT
+
+
 def test_a_deadline_ends_the_work_between_films(fast: servable.Servable) -> None:
     inputs = {"image_bytes": np.array(FILMS * 20, object)}
     with pytest.raises(ServingError) as caught:
