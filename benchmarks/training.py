@@ -107,17 +107,16 @@ def judged(folder: Path) -> tuple[float, tuple[float, float]]:
     """The AUC of the run's model on its test split."""
     import tensorflow as tf
 
-    from components.examples import Split, batches, parsed
+    from components.examples import Split, batches
 
     examples = product.artifact(folder, "XrayExampleGen", "examples")
     split = Split(examples / f"Split-{names.TEST}")
     model = tf.saved_model.load(
         str(product.artifact(folder, "Trainer", "model") / "Format-Serving")
     )
-    images = (parsed([record])[names.IMAGE][0] for record in split.records())
     answers = [
         model.signatures[names.PREDICT_IMAGE](tf.constant(batch))[names.PROBABILITY].numpy()
-        for batch in batches(images)
+        for batch in batches(split.all_images())
     ]
     return auc(np.concatenate(answers), np.array(split.labels()))
 

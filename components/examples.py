@@ -40,6 +40,10 @@ class Split:
                 cause = error.message.partition("\n")[0]
                 raise OSError(f"{file}: is damaged ({cause}); start a new run") from error
 
+    def all_images(self) -> Iterator[bytes]:
+        """Streams the encoded images; raises as `records` does."""
+        return (parsed([record])[names.IMAGE][0] for record in self.records())
+
     def images(self, positions: Sequence[int]) -> list[bytes]:
         """Reads the encoded images at some positions, in the order of `positions`."""
         wanted = set(positions)

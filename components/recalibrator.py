@@ -22,7 +22,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
 from components import names
-from components.examples import Split, batches, parsed
+from components.examples import Split, batches
 from components.model import card, operating_point, variables
 from components.model.card import EXTRA, RECALIBRATION, SUMMARY
 from components.model.operating_point import OperatingPoint
@@ -185,10 +185,9 @@ def _summary(base: Path) -> dict[str, Any]:
 def _examined(model: Any, split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Calibrated logits by place, float32[N,h,w], and labels, int64[N]."""
     labels = np.array(split.labels())
-    images = (parsed([record])[names.IMAGE][0] for record in split.records())
     with bar(f"films of {name}", len(labels)) as progress:
         margins = []
-        for batch in batches(images):
+        for batch in batches(split.all_images()):
             margins.append(model.examine(tf.constant(batch))[0].numpy())
             progress.update(len(batch))
     return np.concatenate(margins), labels

@@ -1,7 +1,6 @@
 """Makes a faster form of a model beside it, and proves that it decides as the model does."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import names
-from components.examples import Split, batches, parsed, sample
-from components.progress import bar
+from components.examples import Split, batches, sample
+from components.progress import tracked
 from components.quantiser import network, proof
 
 
@@ -76,15 +75,9 @@ def make(model: Any, val: Split, test: Split, films: int, seed: int, folder: Pat
     chosen = sample(np.array(val.labels()), films, seed)
     grey = [model.prepare(tf.constant(batch))[names.GREY] for batch in batches(val.images(chosen))]
     fast = network.quantised(network.converted(model), np.concatenate(grey))
-    found = proof.prove(model, network.runner(fast), _images(test))
+    asked = tracked(test.all_images(), "films in both forms", len(test.labels()))
+    found = proof.prove(model, network.runner(fast), asked)
     if not found.faults:
         network.save(fast, folder)
     proof.write(found, folder)
     return found
-
-
-def _images(split: Split) -> Iterator[bytes]:
-    with bar("films in both forms", None) as progress:
-        for record in split.records():
-            yield parsed([record])[names.IMAGE][0]
-            progress.update(1)

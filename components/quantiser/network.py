@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from components import names
+from components.progress import tracked
 
 FILE: Final = "network.xml"  # beside it network.bin
 Network = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
@@ -78,15 +80,16 @@ def quantised(network: Any, films: NDArray[np.uint8]) -> Any:
     ]
     kept = [convolutions[place] for place in _KEPT if place < len(convolutions)]
     nncf.set_log_level(30)
-    fast = nncf.quantize(
-        network,
-        nncf.Dataset([film[None] for film in films]),
-        subset_size=len(films),
-        ignored_scope=nncf.IgnoredScope(names=[*lungs, *kept], types=_FLOAT, validate=False),
-        advanced_parameters=AdvancedQuantizationParameters(
-            overflow_fix=OverflowFix.DISABLE, disable_bias_correction=True
-        ),
-    )
+    with redirect_stdout(sys.stderr):  # its progress line belongs where ours are
+        fast = nncf.quantize(
+            network,
+            nncf.Dataset([film[None] for film in films]),
+            subset_size=len(films),
+            ignored_scope=nncf.IgnoredScope(names=[*lungs, *kept], types=_FLOAT, validate=False),
+            advanced_parameters=AdvancedQuantizationParameters(
+                overflow_fix=OverflowFix.DISABLE, disable_bias_correction=True
+            ),
+        )
     _widen(fast)
     _centre(fast, network, films)
     return fast
@@ -135,11 +138,12 @@ def _centre(fast: Any, network: Any, films: NDArray[np.uint8]) -> None:
     """Takes away what the quantised network's logits are off by on average."""
     import openvino.opset13 as operations
 
-    means = [
-        np.mean([run(film[None])["evidence"].mean() for film in films])
-        for run in (runner(fast), runner(network))
+    runs = runner(fast), runner(network)
+    differences = [
+        np.subtract(*(run(film[None])["evidence"].mean() for run in runs))
+        for film in tracked(films, "int8 beside float32", len(films))
     ]
-    off = operations.constant(np.float32(means[0] - means[1]))
+    off = operations.constant(np.float32(np.mean(differences)))
     attention = fast.output("attention").get_node().input_value(0)  # of mean 1
     result = fast.output("evidence").get_node()
     moved = operations.subtract(result.input_value(0), operations.multiply(attention, off))
