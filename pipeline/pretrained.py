@@ -109,7 +109,6 @@ def unpack(serving: Path, packed: Path = PACKED) -> int:
         PretrainedError: nothing is packed there, it is damaged, or there are no ImageNet weights.
         PublishError: the version cannot be written.
     """
-    _manifest(packed)
     sha256 = versions.digest(packed)
     there = versions.holders(serving, sha256)
     if any(not versions.damage(serving, version) for version in there):

@@ -19,6 +19,7 @@ from components.model.network import Network
 from components.model.operating_point import OperatingPoint
 from components.model.settings import FILM
 
+_EXAMPLES = tf.TensorSpec([None], tf.string, name=names.EXAMPLES)
 _BYTES = tf.TensorSpec([None], tf.string, name=names.IMAGE_BYTES)
 _SCORES = {
     names.PROBABILITY: tf.TensorSpec([None], tf.float32),
@@ -89,9 +90,7 @@ class ServedModel(tf.Module):
             autograph=False,
         )
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)], autograph=False
-    )
+    @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def serving_default(self, examples: tf.Tensor) -> Tensors:
         """Serialized tf.Examples with `image/encoded`, string[N]; what TFMA and tools call."""
         return self.predict_image(_images(examples))
@@ -128,9 +127,7 @@ class ServedModel(tf.Module):
         seen = self._seen(grey)
         return self._examined(grey, *(seen[name] for name in names.SEEN))
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.string, name=names.EXAMPLES)], autograph=False
-    )
+    @tf.function(input_signature=[_EXAMPLES], autograph=False)
     def parse(self, examples: tf.Tensor) -> Tensors:
         """Serialized tf.Examples, string[N], to the images in them."""
         return {names.IMAGE_BYTES: _images(examples)}

@@ -259,21 +259,10 @@ def _stage(
     copy: Callable[[str, str], Any],
     int8: Path | None,
 ) -> None:
-    stated = manifest(source)
-    own = {RECORD.name, MANIFEST.name}
-    shutil.copytree(
-        source,
-        staged,
-        copy_function=copy,
-        ignore=lambda parent, names: own & {*names} if _is_extra(parent) else set(),
-    )
-    if manifest(staged) != stated:
-        raise OSError(f"the copy differs from {source}")
+    stated = _copy(source, staged, copy)
     if int8:
         shutil.rmtree(staged / INT8, ignore_errors=True)
-        shutil.copytree(int8, staged / INT8, copy_function=copy)
-        if manifest(staged / INT8) != manifest(int8):
-            raise OSError(f"the copy differs from {int8}")
+        _copy(int8, staged / INT8, copy)
         stated = manifest(staged)
     (staged / RECORD).parent.mkdir(exist_ok=True)
     values = json.dumps(dataclasses.asdict(of), indent=2)
@@ -282,6 +271,21 @@ def _stage(
     for path in staged.rglob("*"):
         _sync(path)
     _sync(staged)
+
+
+def _copy(source: Path, target: Path, copy: Callable[[str, str], Any]) -> str:
+    """Copies a folder without what its own push noted, reads it again, returns its manifest."""
+    stated = manifest(source)
+    own = {RECORD.name, MANIFEST.name}
+    shutil.copytree(
+        source,
+        target,
+        copy_function=copy,
+        ignore=lambda parent, names: own & {*names} if _is_extra(parent) else set(),
+    )
+    if manifest(target) != stated:
+        raise OSError(f"the copy differs from {source}")
+    return stated
 
 
 def _is_extra(parent: str) -> bool:
