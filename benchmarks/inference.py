@@ -32,21 +32,20 @@ _BATCH = 4
 _GMAC = 15.5  # of VGG-16's convolutions at 224 pixels, a film
 _PACKAGES = ("onnxruntime==1.32.0",)
 
-_PLAIN = servable.SessionOptions()
 Answer = Callable[[list[bytes]], np.ndarray | None]  # encoded films to float32[N] probabilities
 
 
 def main() -> None:
     quick = options.quick(__doc__)
     with tempfile.TemporaryDirectory() as scratch:
-        for table in measured(Path(scratch), 16 if quick else 400, 2 if quick else 10):
+        for table in measured(Path(scratch), quick):
             print(f"{table}\n")
 
 
-def measured(folder: Path, count: int, rounds: int) -> Iterator[str]:
+def measured(folder: Path, quick: bool) -> Iterator[str]:
     sys.path.append(packages.install(folder / "packages", "--no-deps", *_PACKAGES))
     version = folder / "serving" / str(pretrained.unpack(folder / "serving"))
-    paths = sorted(films.lay_out(folder / "xrays", count, 0).rglob("*.jp*g"))
+    paths = sorted(films.lay_out(folder / "xrays", 16 if quick else 400, 0).rglob("*.jp*g"))
     batches = list(in_batches([path.read_bytes() for path in paths]))
     peak = sgemm()
     forms = of_forms(version, folder, batches, peak)
@@ -54,8 +53,8 @@ def measured(folder: Path, count: int, rounds: int) -> Iterator[str]:
         f"{len(paths)} films, {_BATCH} at a time; TensorFlow's sgemm reaches {peak:.0f} GFLOP/s "
         f"here, VGG-16 takes {2 * _GMAC:.0f} GFLOP a film.\n\n{forms}"
     )
-    yield over_grpc(version, paths[0], rounds)
-    yield beside_the_limit(version, batches, 4 if rounds < 3 else 20)
+    yield over_grpc(version, paths[0], rounds=2 if quick else 10)
+    yield beside_the_limit(version, batches, seconds=4 if quick else 20)
 
 
 def of_forms(version: Path, folder: Path, batches: list[list[bytes]], peak: float) -> str:
@@ -67,8 +66,7 @@ def of_forms(version: Path, folder: Path, batches: list[list[bytes]], peak: floa
         "`--precision=int8`, OpenVINO": openvino(version, version / int8.NETWORK),
     }
     if runtime.has_bfloat16():
-        options_ = servable.SessionOptions(bfloat16=True)
-        forms["`--precision=bfloat16`, TensorFlow"] = session(version, options_)
+        forms["`--precision=bfloat16`, TensorFlow"] = session(version, bfloat16=True)
     probabilities, seconds = asked(forms, batches)
     rows = []
     first = next(iter(seconds))
@@ -133,13 +131,10 @@ def beside_the_limit(version: Path, batches: list[list[bytes]], seconds: int) ->
         count += len(grey)
     speed = count / (time.perf_counter() - began)
     shape = ",".join(map(str, (1, *grey.shape[1:])))
-    command = [
-        str(Path(sys.executable).with_name("benchmark_app")),
-        "-m",
-        str(version / int8.NETWORK),
-    ]
+    tool, file = str(Path(sys.executable).with_name("benchmark_app")), str(version / int8.NETWORK)
+    how = ["-d", "CPU", "-hint", "throughput", "-shape", f"[{shape}]", "-t", str(seconds)]
     told = subprocess.run(
-        [*command, "-d", "CPU", "-hint", "throughput", "-shape", f"[{shape}]", "-t", str(seconds)],
+        [tool, "-m", file, *how],
         capture_output=True,
         text=True,
         check=True,
@@ -180,11 +175,13 @@ def asked(
 
 def session(
     version: Path,
-    options: servable.SessionOptions = _PLAIN,
+    *,
+    bfloat16: bool = False,
     kind: Callable[..., servable.Servable] = servable.Servable,
 ) -> Answer:
     """As the embedded server runs it."""
-    model = servable.load("m", 1, version, options, kind=kind)
+    how = servable.SessionOptions(bfloat16=bfloat16)
+    model = servable.load("m", 1, version, how, kind=kind)
 
     def answer(batch: list[bytes]) -> np.ndarray:
         inputs = {names.IMAGE_BYTES: np.array(batch, object)}
