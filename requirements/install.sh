@@ -32,7 +32,7 @@ fi
   rm -rf .venv
   "$python" -m venv .venv
 }
-echo "setup: installing the locked packages (3.4 GB; a minute or two)"
+echo "setup: installing the locked packages (4.5 GB; a minute or two)"
 .venv/bin/pip install --quiet --require-hashes -r requirements/uv.txt
 # Compiled here, not at each start: with PYTHONDONTWRITEBYTECODE, importing TensorFlow took 17 s in place of 7.
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --require-hashes --compile-bytecode -r requirements/lock.txt

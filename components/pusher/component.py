@@ -20,6 +20,7 @@ from tfx.utils import path_utils
 
 from components.pusher import versions
 from components.quantiser.component import Int8Form
+from components.quantiser.network import FILE
 
 Artifacts = dict[str, list[Artifact]]
 
@@ -157,8 +158,14 @@ class AtomicPusher(base_component.BaseComponent):
 
 
 def _has(version: Path, int8: Path | None) -> bool:
-    """Whether a version holds that form; any will do where none was made."""
-    return int8 is None or versions.manifest(version / versions.INT8) == versions.manifest(int8)
+    """Whether a version holds that form, or neither has a network; where none is asked for, any."""
+    if int8 is None:
+        return True
+    forms = int8, version / versions.INT8
+    if not any((form / FILE).is_file() for form in forms):
+        return True
+    made, there = map(versions.manifest, forms)
+    return made == there
 
 
 def _baseline(blessing: Artifact) -> versions.PublishedModel | None:

@@ -10,6 +10,7 @@ from tfx.types.artifact import Artifact
 
 from components.pusher import versions
 from components.pusher.component import AtomicPusher, Executor
+from components.quantiser.component import Int8Form
 
 
 class Push:
@@ -27,6 +28,14 @@ class Push:
         (saved / "saved_model.pb").write_text(content)
         return model
 
+    def form(self, network: str | None) -> Artifact:
+        """An int8 form; None: one that was refused."""
+        form = self._artifact(Int8Form, f"form-{network}")
+        (Path(form.uri) / "int8.json").write_text("{}")
+        if network:
+            (Path(form.uri) / "network.xml").write_text(network)
+        return form
+
     def __call__(
         self,
         model: Artifact,
@@ -37,6 +46,7 @@ class Push:
         servable_again: bool | None = None,
         baseline: Artifact | None = None,
         judged: str = "",
+        form: Artifact | None = None,
     ) -> Artifact:
         blessing = self._artifact(standard_artifacts.ModelBlessing, "blessing")
         blessing.set_int_custom_property("blessed", int(blessed))
@@ -45,6 +55,8 @@ class Push:
                 ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
             )
         inputs = {"model": [model], "model_blessing": [blessing]}
+        if form:
+            inputs["int8_form"] = [form]
         for key, verdict in (
             ("infra_blessing", servable),
             ("counterfactual_blessing", by_lungs),
@@ -196,3 +208,37 @@ def test_a_model_that_changed_on_the_disk_since_it_was_judged_is_not_pushed(push
 
     assert versions.versions(push.serving) == []
     assert push(push.model("a"), servable=True, judged=judged)
+
+
+def pushed_network(push: Push, version: int) -> str | None:
+    assert versions.damage(push.serving, version) is None
+    file = push.serving / str(version) / "assets.extra/int8/network.xml"
+    return file.read_text() if file.exists() else None
+
+
+def test_an_int8_form_travels_with_its_model_once(push: Push) -> None:
+    push(push.model("a"))
+    push(push.model("a"), form=push.form("fast"))
+    again = push(push.model("a"), form=push.form("fast"))
+    assert again.get_int_custom_property("published") == 0
+    without, beside = versions.versions(push.serving)
+    assert (pushed_network(push, without), pushed_network(push, beside)) == (None, "fast")
+    assert content(push, beside) == "a"
+
+
+def test_a_refused_int8_form_is_no_reason_to_push_the_model_again(push: Push) -> None:
+    push(push.model("a"))
+    pushed = push(push.model("a"), form=push.form(None))
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_int_custom_property("published") == 0
+
+
+def test_a_form_that_the_model_brings_along_goes_where_it_is_refused_anew(push: Push) -> None:
+    model = push.model("a")
+    brought = Path(model.uri) / "Format-Serving/assets.extra/int8"
+    brought.mkdir(parents=True)
+    (brought / "network.xml").write_text("the base's")
+    push(model)
+    push(model, form=push.form(None))
+    first, second = versions.versions(push.serving)
+    assert (pushed_network(push, first), pushed_network(push, second)) == ("the base's", None)
