@@ -241,17 +241,17 @@ def throw_at(server: Client, count: int, seed: int) -> float:
         slowest = max(slowest, time.monotonic() - start)
     for _ in range(count - count // 2):
         with socket.create_connection(("127.0.0.1", server.rest_port), WAIT) as connection:
-            connection.sendall(hostile_http(chance))
-            if chance.random() < 0.3:  # leaves without reading; at times with a reset
-                if chance.random() < 0.5:
-                    linger = struct.pack("ii", 1, 0)
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                continue
             start = time.monotonic()
             answer = b""
-            # Where the length is no number, the server answers and closes amid the body; what it
-            # said may be lost with the connection.
+            # Where the length is no number, the server answers and closes amid the body: the rest
+            # may not be taken, and what the server said may be lost with the connection.
             with contextlib.suppress(OSError):
+                connection.sendall(hostile_http(chance))
+                if chance.random() < 0.3:  # leaves without reading; at times with a reset
+                    if chance.random() < 0.5:
+                        linger = struct.pack("ii", 1, 0)
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    continue
                 connection.shutdown(socket.SHUT_WR)
                 answer = connection.recv(100)
             assert answer[9:10] != b"5", answer
