@@ -23,8 +23,8 @@ from benchmarks import films, options, packages
 from benchmarks.serving.servers import Embedded
 from components import names
 from components.model import variables
+from components.model.int8 import FILE, save, served
 from components.model.vgg16 import LAYERS, channels
-from components.quantiser import network
 from pipeline import pretrained
 from serving import int8, runtime, servable
 
@@ -198,8 +198,8 @@ def openvino(version: Path, file: Path) -> Answer:
 
 
 def float_network(version: Path, folder: Path) -> Path:
-    network.save(network.converted(tf.saved_model.load(str(version))), folder)
-    return folder / network.FILE
+    save(served(tf.saved_model.load(str(version))), folder)
+    return folder / FILE
 
 
 def frozen(version: Path) -> Answer:

@@ -18,9 +18,9 @@ from tfx.types import (
 from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
+from components.model.int8 import FILE
 from components.pusher import versions
 from components.quantiser.component import Int8Form
-from components.quantiser.network import FILE
 
 Artifacts = dict[str, list[Artifact]]
 

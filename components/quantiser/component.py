@@ -14,8 +14,9 @@ from tfx.utils import path_utils
 
 from components import names
 from components.examples import Split, batches, sample
+from components.model import int8
 from components.progress import tracked
-from components.quantiser import network, proof
+from components.quantiser import proof
 
 
 class Int8Form(Artifact):
@@ -74,10 +75,12 @@ def make(model: Any, val: Split, test: Split, films: int, seed: int, folder: Pat
     """
     chosen = sample(np.array(val.labels()), films, seed)
     grey = [model.prepare(tf.constant(batch))[names.GREY] for batch in batches(val.images(chosen))]
-    fast = network.quantised(network.converted(model), np.concatenate(grey))
+    films_seen = np.concatenate(grey)
+    exact = int8.served(model)
+    fast = int8.centred(int8.quantised(exact, films_seen), exact, films_seen)
     asked = tracked(test.all_images(), "films in both forms", len(test.labels()))
-    found = proof.prove(model, network.runner(fast), asked)
+    found = proof.prove(model, int8.runner(fast), asked)
     if not found.faults:
-        network.save(fast, folder)
+        int8.save(fast, folder)
     proof.write(found, folder)
     return found

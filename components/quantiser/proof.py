@@ -14,7 +14,7 @@ from scipy import stats
 from components import names
 from components.examples import batches
 from components.files import replacing
-from components.quantiser.network import Network
+from components.model.int8 import Network
 
 FILE: Final = "int8.json"
 CHANGED: Final = 0.002  # of the decisions

@@ -8,7 +8,7 @@ import shutil
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from tqdm import tqdm
 from components import names
 from components.files import remove_parts, replacing
 from components.progress import bar
+from components.trainer import frozen
 from components.trainer.precision import arithmetic
 
 SHARD = 64  # images a file; what an interruption can cost
 _BATCH = 16
 _MOST_AVERAGED = 20_000  # films, evenly spread: a covariance of 512 x 512 needs no more
 _IN_USE = 24 * 3600.0  # seconds
-_LARGEST = float(np.finfo(np.float16).max)
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def compute(
         files: TFRecords of transformed examples (`image_png`, `label`), gzip where named .gz.
         folder: the cache.
         name: of the split, for the progress line.
-        precision: of the trunk's multiplications, `bfloat16` or `float32`.
+        precision: of the trunk's multiplications, `int8`, `bfloat16` or `float32`.
 
     Raises:
         OSError: the disk has no room for the features.
@@ -131,7 +131,7 @@ def compute(
     _check_room(folder, len(missing) * int(np.prod(shape)) * 2)
     with bar(f"features of {name}", len(missing)) as progress, arithmetic(precision):
         if len(missing):
-            extract = _extractor(trunk)
+            extract = _extractor(trunk, precision, folder, lambda: _some(files, hashes))
             for start, pngs in zip(
                 range(0, len(missing), SHARD), _images(files, missing), strict=True
             ):
@@ -208,20 +208,18 @@ def _examples(files: Sequence[str], size: int) -> Iterator[dict[str, tf.Tensor]]
     yield from records.batch(size).map(lambda batch: tf.io.parse_example(batch, spec)).prefetch(1)
 
 
-def _extractor(trunk: keras.Model) -> tf.types.experimental.GenericFunction:
-    size = trunk.input_shape[1]
+def _extractor(
+    trunk: keras.Model, precision: str, folder: Path, films: Callable[[], Sequence[bytes]]
+) -> frozen.Extract:
+    if precision == frozen.INT8:
+        return frozen.in_int8(trunk, folder.with_name(f"{folder.name}-trunk"), films)
+    return frozen.in_tensorflow(trunk)
 
-    def decode(png: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.io.decode_png(png, channels=1), [size, size, 1])
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def extract(pngs: tf.Tensor) -> tf.Tensor:
-        images = tf.map_fn(decode, pngs, fn_output_signature=tf.uint8)
-        output = trunk(images, training=False)
-        # VGG-16's activations reach some thousands; float16 ends at 65504.
-        return tf.cast(tf.clip_by_value(output, -_LARGEST, _LARGEST), tf.float16)
-
-    return extract
+def _some(files: Sequence[str], hashes: Sequence[bytes]) -> list[bytes]:
+    """Images spread over the split, the same ones in whatever order they come."""
+    rows = sorted(range(len(hashes)), key=hashes.__getitem__)[: frozen.FILMS]
+    return [png for chunk in _images(files, np.array(rows)) for png in chunk]
 
 
 def _images(files: Sequence[str], rows: np.ndarray) -> Iterator[list[bytes]]:
@@ -238,12 +236,10 @@ def _images(files: Sequence[str], rows: np.ndarray) -> Iterator[list[bytes]]:
         yield found
 
 
-def _extract(
-    extract: tf.types.experimental.GenericFunction, pngs: Sequence[bytes], progress: tqdm
-) -> np.ndarray:
+def _extract(extract: frozen.Extract, pngs: Sequence[bytes], progress: tqdm) -> np.ndarray:
     parts = []
     for start in range(0, len(pngs), _BATCH):
-        parts.append(extract(pngs[start : start + _BATCH]).numpy())
+        parts.append(extract(pngs[start : start + _BATCH]))
         progress.update(len(parts[-1]))
     return np.concatenate(parts)
 

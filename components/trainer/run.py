@@ -24,6 +24,7 @@ from components.statistics import area_under_roc, newcombe, wilson
 from components.trainer import feature_cache, precision
 from components.trainer.feature_cache import Features, averages
 from components.trainer.fit import Epoch, Fit, fit, score_all, scorer
+from components.trainer.frozen import INT8
 from components.trainer.settings import TrainConfig
 
 if TYPE_CHECKING:  # half a minute of imports on a slow disk, and TFX calls this, not we TFX
@@ -182,7 +183,8 @@ def features_of(
     def features(split: str, files: list[str], arithmetic: str) -> Features:
         return feature_cache.compute(network.trunk, files, cache / "features", split, arithmetic)
 
-    train = features(names.TRAIN, fn_args.train_files, settings.train.precision)
+    arithmetic = INT8 if settings.train.int8_features else settings.train.precision
+    train = features(names.TRAIN, fn_args.train_files, arithmetic)
     # The threshold is chosen on val, so val is seen as the served model will see it.
     val, *looks = (
         features(split, [files], "float32")

@@ -27,3 +27,5 @@ class TrainConfig:
     cache_gigabytes: NonNegative = 30.0  # of features; beyond, the longest unused are deleted
     # Of training's multiplications; auto: bfloat16 where the processor has it. Served is float32.
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    # The frozen layers in int8 (OpenVINO, pneumonia[fast]) where training films are looked at.
+    int8_features: bool = False

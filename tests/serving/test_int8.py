@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.model.int8 import quantised, runner, save, served
 from components.names import SEEN
-from components.quantiser import network
 from serving import flags, int8, runtime, servable
 from serving.errors import Code, ServingError
 from tests.components import trainer_harness as harness
@@ -29,7 +29,7 @@ def base(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = base / "1" / int8.NETWORK.parent
     folder.mkdir()
     grey = trained.loaded.prepare(tf.constant(FILMS))["grey"].numpy()
-    network.save(network.quantised(network.converted(trained.loaded), grey), folder)
+    save(quantised(served(trained.loaded), grey), folder)
     return base
 
 
@@ -41,7 +41,7 @@ def fast(base: Path) -> servable.Servable:
 @pytest.fixture(scope="module")
 def expected(trained: Trained, base: Path) -> dict[str, np.ndarray]:
     """What the model's parts make of FILMS with the int8 network between them."""
-    run = network.runner(base / "1" / int8.NETWORK)
+    run = runner(base / "1" / int8.NETWORK)
     images = tf.constant(FILMS)
     grey = trained.loaded.prepare(images)["grey"]
     seen = run(grey.numpy())

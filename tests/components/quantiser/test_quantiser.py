@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from components import names
 from components.examples import Split
-from components.quantiser import component, network, proof
+from components.model import int8
+from components.quantiser import component, proof
 from tests.components import trainer_harness as harness
 from tests.components.trainer_harness import Trained
 
@@ -55,12 +56,12 @@ def test_the_form_is_written_where_it_decides_as_the_model_does(
 def test_a_form_that_decides_otherwise_is_left_out_and_told(
     trained: Trained, val: Split, test: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def overflowing(fast: object) -> network.Network:
+    def overflowing(fast: object) -> int8.Network:
         run = runner(fast)
         return lambda films: {**run(films), "evidence": -run(films)["evidence"]}
 
-    runner = network.runner
-    monkeypatch.setattr(network, "runner", overflowing)
+    runner = int8.runner
+    monkeypatch.setattr(int8, "runner", overflowing)
     found = component.make(trained.loaded, val, test, 20, 0, tmp_path)
     assert "of 24 decisions are others, 0.2% may be" in found.summary
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["int8.json"]
@@ -69,7 +70,7 @@ def test_a_form_that_decides_otherwise_is_left_out_and_told(
 def test_the_converted_network_is_the_models(trained: Trained) -> None:
     images = tf.constant([harness.png(label, 4000) for label in (0, 1)])
     grey = trained.loaded.prepare(images)[names.GREY]
-    ours = network.runner(network.converted(trained.loaded))(grey)
+    ours = int8.runner(int8.served(trained.loaded))(grey)
     for name, expected in trained.loaded.network(grey).items():
         np.testing.assert_allclose(ours[name], expected, atol=2e-4)
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from components.model import imagenet, network
 from components.model.settings import ModelConfig
-from components.trainer import feature_cache
+from components.trainer import feature_cache, frozen
 from tests.components import trainer_harness as harness
 
 SEEDS = range(50)  # a hundred films: a full shard and a part
@@ -214,3 +214,60 @@ def test_activations_beyond_float16_stay_finite(tmp_path: Path, cache: Path) -> 
     rows, _ = next(found.batches(4))
     assert np.isfinite(rows).all()
     assert rows.max() == tf.float16.max
+
+
+# The trunk in int8
+
+
+@pytest.fixture(scope="module")
+def quick(examples: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds the examples' features in int8, and the trunk that they came of."""
+    folder = tmp_path_factory.mktemp("quick")
+    in_int8(examples, folder)
+    return folder
+
+
+def in_int8(examples: list[str], cache: Path) -> feature_cache.Features:
+    return feature_cache.compute(trunk(), examples, cache, "train", "int8")
+
+
+def test_int8_features_are_nearly_the_exact_ones_and_the_lungs_are_those(
+    examples: list[str], filled: Path, quick: Path
+) -> None:
+    exact, found = compute(examples, filled), in_int8(examples, quick)
+    assert found.hashes == exact.hashes
+    assert not set(found.shards) & set(exact.shards)
+
+    ours, theirs = (split.read(np.arange(100)).astype(np.float32) for split in (found, exact))
+    np.testing.assert_allclose(ours[..., -1], theirs[..., -1], atol=0.05)
+    assert 0 < np.abs(ours - theirs)[..., :-1].mean() < 0.05 * np.abs(theirs[..., :-1]).mean()
+
+
+def test_films_that_join_are_seen_by_the_same_int8_trunk(
+    examples: list[str], quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Path(shutil.copytree(quick, tmp_path / "cache"))
+    before = in_int8(examples, cache)
+    for shard in before.shards[1:]:
+        shard.unlink()
+    monkeypatch.setattr(frozen, "_quantise", None)
+
+    again = in_int8(examples, cache)
+
+    assert again.seconds > 0
+    everything = np.arange(100)
+    assert np.array_equal(again.read(everything), in_int8(examples, quick).read(everything))
+
+
+def test_a_damaged_int8_trunk_is_made_again(
+    examples: list[str], quick: Path, tmp_path: Path
+) -> None:
+    cache = Path(shutil.copytree(quick, tmp_path / "cache"))
+    for shard in cache.glob("*/*.npy"):
+        shard.unlink()
+    (network,) = cache.glob("*-trunk/*.xml")
+    network.write_text("<net>")
+
+    in_int8(examples, cache)
+
+    assert "</net>" in network.read_text()

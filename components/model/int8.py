@@ -1,7 +1,7 @@
-"""The network as OpenVINO computes it, and with int8 multiplications."""
+"""A network as OpenVINO computes it, and with int8 multiplications."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Final
@@ -27,40 +27,46 @@ _HEADROOM: Final = 1.1  # times the largest activation that was seen
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 
-def converted(model: Any) -> Any:
-    """Converts a model's network.
+def converted(function: Any, outputs: Sequence[str]) -> Any:
+    """Converts a network.
 
     Args:
-        model: a loaded SavedModel of `ServedModel`.
+        function: a concrete tf.function, uint8[N,S,S,1] to tensors by name.
+        outputs: these names; one of them is `lungs`.
 
     Returns:
-        An openvino.Model from GREY to SEEN, by these names.
+        An openvino.Model from GREY to these, by their names.
     """
     import openvino
     from openvino.frontend import ConversionExtension
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    (function,) = model.network.concrete_functions
     frozen = convert_variables_to_constants_v2(function)
     network = openvino.convert_model(
         frozen.graph, extension=[ConversionExtension("ScaleAndTranslate", _shrunk)]
     )
     network.input(0).tensor.set_names({names.GREY})
-    for output, name in zip(network.outputs, sorted(names.SEEN), strict=True):  # TensorFlow's order
+    for output, name in zip(network.outputs, sorted(outputs), strict=True):  # TensorFlow's order
         output.tensor.set_names({name})
     return network
 
 
+def served(model: Any) -> Any:
+    """Converts the network of a loaded SavedModel of `ServedModel`: from GREY to SEEN."""
+    (function,) = model.network.concrete_functions
+    return converted(function, names.SEEN)
+
+
 def quantised(network: Any, films: NDArray[np.uint8]) -> Any:
-    """Makes the frozen and the trained convolutions multiply in int8.
+    """Makes convolutions multiply in int8.
 
     Kept in float32: what finds the lungs, the convolutions that hurt most, and all that is no
     convolution.
 
     Processors without VNNI add pairs of products up in 16 bits, which may overflow. NNCF's remedy,
     weights of seven bits, costs most of the accuracy; leaving activations some headroom does not.
-    Its correction of each layer's bias would learn from what overflowed, so the mean is corrected
-    once, at the end.
+    Its correction of each layer's bias would learn from what overflowed; `centred` corrects the
+    mean of the logits instead.
 
     Args:
         network: an openvino.Model of `converted`.
@@ -91,7 +97,33 @@ def quantised(network: Any, films: NDArray[np.uint8]) -> Any:
             ),
         )
     _widen(fast)
-    _centre(fast, network, films)
+    return fast
+
+
+def centred(fast: Any, network: Any, films: NDArray[np.uint8]) -> Any:
+    """Takes away what the quantised network's logits are off by on average.
+
+    Args:
+        fast: what `quantised` made of `network`, with `evidence` and `attention`.
+        network: the same in float32.
+        films: uint8[N,S,S,1], prepared.
+
+    Returns:
+        `fast`, changed.
+    """
+    import openvino.opset13 as operations
+
+    runs = runner(fast), runner(network)
+    differences = [
+        np.subtract(*(run(film[None])["evidence"].mean() for run in runs))
+        for film in tracked(films, "int8 beside float32", len(films))
+    ]
+    off = operations.constant(np.float32(np.mean(differences)))
+    attention = fast.output("attention").get_node().input_value(0)  # of mean 1
+    result = fast.output("evidence").get_node()
+    moved = operations.subtract(result.input_value(0), operations.multiply(attention, off))
+    result.input(0).replace_source_output(moved.output(0))
+    fast.validate_nodes_and_infer_types()
     return fast
 
 
@@ -102,22 +134,41 @@ def save(network: Any, folder: Path) -> None:
     openvino.save_model(network, folder / FILE, compress_to_fp16=False)
 
 
-def runner(network: Any) -> Network:
-    """Compiles a network.
+def runner(network: Any, *, exact: bool = True) -> Network:
+    """Compiles a network; each film goes to a core of its own.
 
     Args:
         network: an openvino.Model of `converted` or `quantised`, or the FILE of one.
+        exact: what is not int8 is computed in float32; else in bfloat16 where the processor has it.
 
     Returns:
-        From uint8[N,S,S,1] to float32 arrays of N rows by the names of SEEN.
+        From uint8[N,S,S,1] to float32 arrays of N rows by the names of its outputs. Calls may not
+        overlap.
     """
     import openvino
 
-    compiled = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    core = openvino.Core()
+    given = core.read_model(network) if isinstance(network, Path) else network.clone()
+    given.reshape([1, *(side.get_length() for side in given.input(0).partial_shape[1:])])
+    hints = {"PERFORMANCE_HINT": "THROUGHPUT"}
+    if exact:
+        hints["INFERENCE_PRECISION_HINT"] = "f32"
+    compiled = core.compile_model(given, "CPU", hints)
+    outputs = [output.any_name for output in compiled.outputs]
+    queue = openvino.AsyncInferQueue(compiled)
 
     def run(films: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        found = compiled(films)
-        return {name: np.array(found[name]) for name in names.SEEN}
+        rows: list[Any] = [None] * len(films)
+
+        def keep(request: Any, place: int) -> None:
+            rows[place] = [request.get_tensor(name).data.copy() for name in outputs]
+
+        queue.set_callback(keep)
+        for place, film in enumerate(films):
+            queue.start_async([np.asarray(film)[None]], place)
+        queue.wait_all()
+        columns = (np.concatenate(column) for column in zip(*rows, strict=True))
+        return dict(zip(outputs, columns, strict=True))
 
     return run
 
@@ -131,23 +182,6 @@ def _widen(fast: Any) -> None:
             for place in range(1, 5):  # both ends, before and after
                 end = node.input_value(place).get_node().data * np.float32(_HEADROOM)
                 node.input(place).replace_source_output(operations.constant(end).output(0))
-    fast.validate_nodes_and_infer_types()
-
-
-def _centre(fast: Any, network: Any, films: NDArray[np.uint8]) -> None:
-    """Takes away what the quantised network's logits are off by on average."""
-    import openvino.opset13 as operations
-
-    runs = runner(fast), runner(network)
-    differences = [
-        np.subtract(*(run(film[None])["evidence"].mean() for run in runs))
-        for film in tracked(films, "int8 beside float32", len(films))
-    ]
-    off = operations.constant(np.float32(np.mean(differences)))
-    attention = fast.output("attention").get_node().input_value(0)  # of mean 1
-    result = fast.output("evidence").get_node()
-    moved = operations.subtract(result.input_value(0), operations.multiply(attention, off))
-    result.input(0).replace_source_output(moved.output(0))
     fast.validate_nodes_and_infer_types()
 
 
