@@ -63,6 +63,7 @@ def measured(folder: Path, quick: bool) -> str:
     ours("this pipeline", "alike", alike, peer)
     ours("again with another learning rate", "alike", (*alike, "train.learning_rate=2e-4"), peer)
     if not quick:
+        ours("features in int8", "int8", (*alike, "train.int8_features=true"), peer)
         ours("float32 throughout", "float32", (*alike, "train.precision=float32"), peer)
         ours(
             "block5_conv3 and head alone",

@@ -15,7 +15,7 @@ from components.files import replacing_folder
 from components.model import int8
 
 INT8: Final = "int8"
-FILMS: Final = 100  # what ranges are measured on
+FILMS: Final = 32  # what ranges are measured on
 
 _FEATURES: Final = "features"
 _LARGEST: Final = float(np.finfo(np.float16).max)  # VGG-16's activations reach some thousands

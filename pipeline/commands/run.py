@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # TensorFlow, and half a minute
 
 Result = TypeVar("Result")
 _OWN = ("client.", "components.", "pipeline.", "kubeflow.")
+_FOR_INT8 = ("openvino", "nncf")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +93,13 @@ def _fault(config: configuration.Config, data: Path) -> str | None:
     source = config.model.weights
     if source not in (AUTO, RANDOM) and not Path(source).is_file():
         return f"model.weights: no file {source!r}; give {AUTO}, {RANDOM} or a file"
+    int8 = {
+        "push.int8_films": config.push.int8_films,
+        "train.int8_features": config.train.int8_features,
+    }
+    for field in (name for name, wanted in int8.items() if wanted):
+        if not all(map(find_spec, _FOR_INT8)):
+            return f"{field} needs OpenVINO and NNCF: pip install 'pneumonia[fast]'"
     own = {"run_fn": config.code.run_fn, "preprocessing_fn": config.code.preprocessing_fn}
     faults = (code_version.fault(f"code.{field}", path) for field, path in own.items())
     return next(filter(None, faults), None)

@@ -53,6 +53,19 @@ def test_a_retraining_with_trials_is_refused_before_anything_runs(tmp_path, caps
     assert "tune.trials=0" in line
 
 
+@pytest.mark.parametrize("field", ["push.int8_films=100", "train.int8_features=true"])
+def test_int8_without_its_packages_is_refused_before_anything_runs(
+    tmp_path, capsys, monkeypatch, field
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
+    films = write(tmp_path / "films", both_classes(2))
+    assert cli.main(["run", "--data", str(films), "--set", field]) == USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert field.split("=")[0] in line
+    assert "pip install 'pneumonia[fast]'" in line
+
+
 @pytest.mark.parametrize("content", [b"", b"noise" * 999], ids=["empty", "noise"])
 def test_a_damaged_metadata_file_is_said_with_its_remedy(folder, content):
     lineage.open_store(folder.metadata)
