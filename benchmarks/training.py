@@ -2,6 +2,8 @@
 
 Both see the same films in the same splits, freeze blocks 1 to 4 and train block 5 and the head for
 five epochs. The clock runs from the start of the process to the best weights, imports and all.
+
+Draws docs/images/training.png: where the seconds go.
 """
 
 import sys
@@ -11,12 +13,17 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 
 from benchmarks import films, options, product
+from benchmarks.fixed import trained
 from benchmarks.process import Observed
 from components import names
 from components.statistics import area_under_roc, newcombe
+
+PLOT = Path("docs/images/training.png")
+_COLOURS = {"features": "#f58518", "epochs": "#4c78a8", "all else": "#bab0ac"}
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,13 @@ def measured(folder: Path, quick: bool) -> str:
     alike = (*product.NO_AUGMENTATION, *own)
     data = films.lay_out(folder / "xrays", train, test)
     rows: list[tuple[str, ...]] = []
+    parts: dict[str, dict[str, float]] = {}
 
     def ours(name: str, where: str, settings: tuple[str, ...], beside: Trained | None) -> None:
         cost = product.run(folder / where, data, settings, until="Trainer")
         show(name, Trained(cost.total, max(cost.peak.values()), *judged(folder / where)), beside)
+        learning = trained(folder / where)
+        parts[name] = {**learning, "all else": cost.total - sum(learning.values())}
 
     def show(name: str, trained: Trained, beside: Trained | None) -> None:
         low, high = trained.interval
@@ -80,6 +90,7 @@ def measured(folder: Path, quick: bool) -> str:
         augmented = plain_keras(split, folder / "peer-augmented", epochs, "--augment")
         show("plain Keras, its own augmentation", augmented, None)
         ours("this pipeline, its own augmentation", "augmented", own, augmented)
+        draw(parts)
     counts = " / ".join(str(len(list((split / name).rglob("*.*")))) for name in names.SPLITS)
     head = ("training", "s", "plain Keras / this", "AUC on held-out patients", "peak MB")
     return (
@@ -126,6 +137,27 @@ def auc(probability: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float
     area = area_under_roc(probability, labels)
     sick = int(labels.sum())
     return area, newcombe(area, sick, len(labels) - sick)
+
+
+def draw(trainings: dict[str, dict[str, float]]) -> None:
+    """Bars of the seconds of each training, by what they went into."""
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(8, 3.5), layout="constrained")
+    for name, parts in trainings.items():
+        left = 0.0
+        for part, colour in _COLOURS.items():
+            axis.barh(name, parts[part], left=left, color=colour)
+            left += parts[part]
+        axis.text(left, name, f" {left:.0f}", va="center")
+    for part, colour in _COLOURS.items():
+        axis.barh(next(iter(trainings)), 0, color=colour, label=part)
+    axis.invert_yaxis()
+    axis.set(xlabel="seconds")
+    axis.margins(x=0.1)
+    figure.legend(loc="outside upper center", ncols=len(_COLOURS))
+    figure.savefig(PLOT, dpi=110)
 
 
 def disk(folder: Path) -> str:
