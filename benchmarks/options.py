@@ -4,11 +4,16 @@ import argparse
 from collections.abc import Sequence
 
 
+def parser(text: str) -> argparse.ArgumentParser:
+    """With the switch."""
+    asked = argparse.ArgumentParser(description=text.split("\n")[0])
+    asked.add_argument("--quick", action="store_true", help="a rehearsal; its figures say little")
+    return asked
+
+
 def quick(text: str) -> bool:
     """Whether `--quick` was given: a rehearsal, too small for its figures to be kept."""
-    parser = argparse.ArgumentParser(description=text.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a rehearsal; its figures say little")
-    return parser.parse_args().quick
+    return parser(text).parse_args().quick
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

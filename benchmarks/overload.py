@@ -2,7 +2,7 @@
 
 First four clients ask one after another: the capacity. Then 64 clients, each on a connection of its
 own and without a second try, send twice as much, with the client's usual deadline. Counted once the
-queue is full.
+queue is full. `--minutes 30` makes it a soak: does the server's memory stay?
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from benchmarks import options
@@ -24,17 +25,21 @@ from client.channel import TIMEOUT
 
 CLIENTS, AT_ONCE, LOAD = 64, 4, 2.0
 QUEUE = 128  # requests, as serving/README.md states
+SAMPLES = 100  # of memory
 Call = Callable[[], Awaitable[Any]]
 Answer = tuple[int, float, float, grpc.StatusCode]  # client, sent, seconds, what came
 
 
 def main() -> None:
-    seconds = 10 if options.quick(__doc__) else 120
+    parser = options.parser(__doc__)
+    parser.add_argument("--minutes", type=float, default=2, help="of the load")
+    args = parser.parse_args()
+    seconds = 10 if args.quick else 60 * args.minutes
     with tempfile.TemporaryDirectory() as folder, published(Path(folder)) as server:
-        capacity = asyncio.run(busy(server, seconds / 4))
+        capacity = asyncio.run(busy(server, min(seconds / 4, 30)))
         full = min(QUEUE / capacity, TIMEOUT)
-        answers = asyncio.run(flooded(server, LOAD * capacity, seconds, full))
-    print(options.table(("", "aim", "reached"), rows(capacity, answers, seconds)))
+        answers, memory = asyncio.run(flooded(server, LOAD * capacity, seconds, full))
+    print(options.table(("", "aim", "reached"), rows(capacity, answers, memory, seconds)))
 
 
 async def busy(server: Embedded, seconds: float) -> float:
@@ -52,10 +57,20 @@ async def busy(server: Embedded, seconds: float) -> float:
     return sum(await asyncio.gather(*(ask() for _ in range(AT_ONCE)))) / seconds
 
 
-async def flooded(server: Embedded, rate: float, seconds: float, full: float) -> list[Answer]:
-    """What was sent in so many seconds after the first `full` ones, and what came of it."""
+async def flooded(
+    server: Embedded, rate: float, seconds: float, full: float
+) -> tuple[list[Answer], list[float]]:
+    """What was sent in so many seconds after the first `full` ones, what came of it, and memory."""
     begin = time.perf_counter() + full
     answers: list[Answer] = []
+    memory: list[float] = []
+    process = psutil.Process(server.pid)
+
+    async def watch() -> None:
+        await asyncio.sleep(full)
+        while time.perf_counter() < begin + seconds:
+            memory.append(process.memory_info().rss / 2**20)
+            await asyncio.sleep(seconds / SAMPLES)
 
     async def send(client: int, call: Call) -> None:
         sent = time.perf_counter()
@@ -76,8 +91,8 @@ async def flooded(server: Embedded, rate: float, seconds: float, full: float) ->
                 sending.add(asyncio.create_task(send(client, call)))
             await asyncio.gather(*sending)
 
-    await asyncio.gather(*(work(client) for client in range(CLIENTS)))
-    return answers
+    await asyncio.gather(watch(), *(work(client) for client in range(CLIENTS)))
+    return answers, memory
 
 
 @asynccontextmanager
@@ -89,7 +104,11 @@ async def connection(server: Embedded) -> AsyncIterator[Call]:
         yield lambda: stub.Predict(server.request("predict_image"), timeout=TIMEOUT)
 
 
-def rows(capacity: float, answers: list[Answer], seconds: float) -> list[tuple[str, str, str]]:
+def rows(
+    capacity: float, answers: list[Answer], memory: list[float], seconds: float
+) -> list[tuple[str, str, str]]:
+    tenth = SAMPLES // 10
+    first, last = np.median(memory[:tenth]), np.median(memory[-tenth:])
     served = [one for one in answers if one[3] is grpc.StatusCode.OK]
     refused = [one for one in answers if one[3] is grpc.StatusCode.RESOURCE_EXHAUSTED]
     shares = [sum(one[0] == client for one in served) for client in range(CLIENTS)]
@@ -112,6 +131,11 @@ def rows(capacity: float, answers: list[Answer], seconds: float) -> list[tuple[s
             f"{1000 * np.percentile([one[2] for one in refused], 99):.0f}",
         ),
         ("fairness among clients (Jain's index; 1: alike)", "", f"{jain:.2f}"),
+        (
+            f"memory in the first and the last tenth of {seconds / 60:.0f} min, MB",
+            "alike",
+            f"{first:.0f}, {last:.0f} (at most {max(memory):.0f})",
+        ),
     ]
 
 
