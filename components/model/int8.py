@@ -103,6 +103,8 @@ def quantised(network: Any, films: NDArray[np.uint8]) -> Any:
 def centred(fast: Any, network: Any, films: NDArray[np.uint8]) -> Any:
     """Takes away what the quantised network's logits are off by on average.
 
+    Half of what is between the arithmetics of `runners` stays in each.
+
     Args:
         fast: what `quantised` made of `network`, with `evidence` and `attention`.
         network: the same in float32.
@@ -113,10 +115,11 @@ def centred(fast: Any, network: Any, films: NDArray[np.uint8]) -> Any:
     """
     import openvino.opset13 as operations
 
-    runs = runner(fast), runner(network)
+    exact, runs = runner(network), runners(fast)
     differences = [
-        np.subtract(*(run(film[None])["evidence"].mean() for run in runs))
+        run(film[None])["evidence"].mean() - exact(film[None])["evidence"].mean()
         for film in tracked(films, "int8 beside float32", len(films))
+        for run in runs
     ]
     off = operations.constant(np.float32(np.mean(differences)))
     attention = fast.output("attention").get_node().input_value(0)  # of mean 1
@@ -171,6 +174,14 @@ def runner(network: Any, *, exact: bool = True) -> Network:
         return dict(zip(outputs, columns, strict=True))
 
     return run
+
+
+def runners(network: Any) -> list[Network]:
+    """Compiles a quantised network for each arithmetic that what is not int8 may be served in."""
+    import openvino
+
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [runner(network), *([runner(network, exact=False)] if "BF16" in capabilities else [])]
 
 
 def _widen(fast: Any) -> None:

@@ -1,7 +1,7 @@
 """Whether the int8 form decides as the float32 form does."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,8 @@ class Proof:
         largest: of these differences.
         likeness: the correlation of the heat maps, all pixels of all films; None without heat.
         faults: why the int8 form is refused; none: it is as good.
+        bfloat16: whether it is as good with the rest in bfloat16, too; False where the processor
+            that it was proven on has none.
     """
 
     films: int
@@ -44,6 +46,7 @@ class Proof:
     largest: float
     likeness: float | None
     faults: tuple[str, ...]
+    bfloat16: bool = False
 
     @property
     def summary(self) -> str:
@@ -69,29 +72,36 @@ def read(folder: Path) -> Proof:
     return Proof(**{**values, "faults": tuple(values["faults"])})
 
 
-def prove(model: Any, network: Network, films: Iterable[bytes]) -> Proof:
-    """Asks both forms about films.
+def prove(model: Any, networks: Sequence[Network], films: Iterable[bytes]) -> list[Proof]:
+    """Asks a model and other forms of its network about films.
 
     Args:
         model: a loaded SavedModel of `ServedModel`.
-        network: the other form of its network.
+        networks: the other forms.
         films: JPEG or PNG, at least one.
+
+    Returns:
+        One for each of `networks`.
     """
     probabilities: list[list[NDArray[np.float32]]] = []
     called: list[list[NDArray[np.int64]]] = []
-    maps = _Likeness()
+    maps = [_Likeness() for _ in networks]
     for batch in batches(films):
         images = tf.constant(batch)
         grey = model.prepare(images)[names.GREY]
-        forms = [
-            _answer(model, images, grey, seen) for seen in (model.network(grey), network(grey))
-        ]
-        probabilities.append([form[names.PROBABILITY].numpy() for form in forms])
-        called.append([form[names.LABEL].numpy() for form in forms])
-        maps.add(*(form[names.HEATMAP].numpy() for form in forms))
-    before, after = np.concatenate(called, axis=1)
-    differences = np.abs(np.subtract(*np.concatenate(probabilities, axis=1)))
-    return judged(before, after, differences, maps.correlation())
+        own, *others = (
+            _answer(model, images, grey, form(grey)) for form in (model.network, *networks)
+        )
+        probabilities.append([form[names.PROBABILITY].numpy() for form in (own, *others)])
+        called.append([form[names.LABEL].numpy() for form in (own, *others)])
+        for likeness, other in zip(maps, others, strict=True):
+            likeness.add(own[names.HEATMAP].numpy(), other[names.HEATMAP].numpy())
+    before, *after = np.concatenate(called, axis=1)
+    exact, *found = np.concatenate(probabilities, axis=1)
+    return [
+        judged(before, labels, np.abs(exact - values), likeness.correlation())
+        for labels, values, likeness in zip(after, found, maps, strict=True)
+    ]
 
 
 def judged(

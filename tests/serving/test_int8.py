@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.model.int8 import quantised, runner, save, served
+from components.model.int8 import quantised, runner, runners, save, served
 from components.names import SEEN
 from serving import flags, int8, runtime, servable
 from serving.errors import Code, ServingError
@@ -159,3 +159,18 @@ def test_without_openvino_the_flag_is_refused_with_the_remedy(
     parsed = flags.parse(["--model_base_path=/models", "--precision=float32"])
     asked = type(parsed)(**{**vars(parsed), "precision": "int8"})
     assert "pip install 'pneumonia[fast]'" in (flags.fault(asked) or "")
+
+
+@pytest.mark.parametrize(("proven", "form"), [("false", 0), ("true", -1)])
+def test_the_rest_is_computed_in_bfloat16_only_where_that_was_proven(
+    trained: Trained, base: Path, tmp_path: Path, proven: str, form: int
+) -> None:
+    shutil.copytree(base / "1" / int8.NETWORK.parent, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "int8.json").write_text(f'{{"bfloat16": {proven}}}')
+    path = tmp_path / int8.NETWORK.name
+    grey = trained.loaded.prepare(tf.constant(FILMS))["grey"].numpy()
+
+    found = int8.Int8Network(path)(grey)["evidence"]
+
+    expected = runners(path)[form](grey)["evidence"]
+    np.testing.assert_array_equal(found, expected)

@@ -56,8 +56,8 @@ def test_the_form_is_written_where_it_decides_as_the_model_does(
 def test_a_form_that_decides_otherwise_is_left_out_and_told(
     trained: Trained, val: Split, test: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def overflowing(fast: object) -> int8.Network:
-        run = runner(fast)
+    def overflowing(fast: object, **kwargs: bool) -> int8.Network:
+        run = runner(fast, **kwargs)
         return lambda films: {**run(films), "evidence": -run(films)["evidence"]}
 
     runner = int8.runner
