@@ -133,6 +133,7 @@ def beside_the_limit(version: Path, batches: list[list[bytes]], seconds: int) ->
     shape = ",".join(map(str, (1, *grey.shape[1:])))
     tool, file = str(Path(sys.executable).with_name("benchmark_app")), str(version / int8.NETWORK)
     how = ["-d", "CPU", "-hint", "throughput", "-shape", f"[{shape}]", "-t", str(seconds)]
+    how += ["-infer_precision", ours.rest]
     told = subprocess.run(
         [tool, "-m", file, *how],
         capture_output=True,

@@ -30,7 +30,7 @@ class Int8Network:
     """The network from prepared films to what the signature `conclude` makes answers of.
 
     Several films go each to a core of its own, a lone one to all cores. Calls from several threads
-    take turns.
+    take turns. What is not int8 is computed in `rest`, f32 or bf16.
 
     Args:
         path: OpenVINO's network.xml.
@@ -46,6 +46,7 @@ class Int8Network:
         try:
             core = openvino.Core()
             fast = runtime.has_bfloat16() and _proven_in_bfloat16(path)
+            self.rest = "bf16" if fast else "f32"
             model = core.read_model(str(path))
             model.reshape([1, *(side.get_length() for side in model.input(0).partial_shape[1:])])
             self._names = [output.any_name for output in model.outputs]
@@ -54,7 +55,7 @@ class Int8Network:
                     model,
                     "CPU",
                     {
-                        "INFERENCE_PRECISION_HINT": "bf16" if fast else "f32",  # of the rest
+                        "INFERENCE_PRECISION_HINT": self.rest,
                         "PERFORMANCE_HINT": hint,
                         "INFERENCE_NUM_THREADS": threads,
                     },

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -114,6 +115,25 @@ def test_another_seed_gives_another_model(trained: Trained, tmp_path: Path) -> N
     run.run_fn(fn_args)
     model = Path(fn_args.serving_model_dir)
     assert summary(model)["weights"]["sha256"] != summary(trained.model)["weights"]["sha256"]
+
+
+def test_only_training_films_are_seen_in_int8(trained: Trained, tmp_path: Path) -> None:
+    """The threshold is chosen on what the served model, in float32, will see."""
+    cache = Path(shutil.copytree(trained.cache, tmp_path / "cache"))
+    known = set((cache / "features").rglob("*.npy"))
+    quick = replace(harness.TRAIN, int8_features=True)
+    fn_args = harness.fn_args(trained.data, tmp_path, cache, train=quick)
+
+    run.run_fn(fn_args)
+
+    (trunk,) = (cache / "features").glob("*-trunk")
+    made = set((cache / "features").rglob("*.npy")) - known
+    assert {path.parent.name for path in made} == {trunk.name.removesuffix("-trunk")}
+    found = summary(Path(fn_args.serving_model_dir))
+    assert sum(len(np.load(path)["hashes"][0]) for path in made) == sum(found["train"].values())
+    assert found["validation"]["auc"] == pytest.approx(
+        summary(trained.model)["validation"]["auc"], abs=0.05
+    )
 
 
 def test_a_finished_training_leaves_features_and_no_checkpoint(trained: Trained) -> None:
