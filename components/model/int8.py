@@ -116,11 +116,10 @@ def centred(fast: Any, network: Any, films: NDArray[np.uint8]) -> Any:
     import openvino.opset13 as operations
 
     exact, runs = runner(network), runners(fast)
-    differences = [
-        run(film[None])["evidence"].mean() - exact(film[None])["evidence"].mean()
-        for film in tracked(films, "int8 beside float32", len(films))
-        for run in runs
-    ]
+    differences = []
+    for film in tracked(films, "int8 beside float32", len(films)):
+        logit = exact(film[None])["evidence"].mean()
+        differences += [run(film[None])["evidence"].mean() - logit for run in runs]
     off = operations.constant(np.float32(np.mean(differences)))
     attention = fast.output("attention").get_node().input_value(0)  # of mean 1
     result = fast.output("evidence").get_node()
