@@ -4,6 +4,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -53,7 +54,8 @@ class Observed:
     def kill(self) -> None:
         """With all that it started."""
         for process in [*self._family(), self._process]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.wait()
 
     def _family(self) -> list[psutil.Process]:

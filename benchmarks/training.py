@@ -167,7 +167,7 @@ def disk(folder: Path) -> str:
     shard = max(
         (folder / "runs" / product.RUN / "cache").rglob("*.npy"), key=lambda p: p.stat().st_size
     )
-    content, count = shard.read_bytes(), len(np.load(shard, mmap_mode="r"))
+    content, count = shard.read_bytes(), len(np.load(shard, mmap_mode="r")["features"][0])
     began = time.perf_counter()
     packed = zlib.compress(content, 1)
     packing = time.perf_counter() - began

@@ -28,6 +28,7 @@ from components.model.card import EXTRA, RECALIBRATION, SUMMARY
 from components.model.operating_point import OperatingPoint
 from components.model.settings import OperatingPointConfig
 from components.progress import bar
+from components.quantiser import carried
 from components.statistics import area_under_roc, newcombe, wilson
 
 _ENOUGH: Final = 20  # films of either class to fit on; with fewer the cut is one film's chance
@@ -107,7 +108,7 @@ def Recalibrator(  # noqa: N802 - the step's name
 def recalibrate(
     base: Path, splits: Mapping[str, Path], settings: Mapping[str, Any], target: Path
 ) -> None:
-    """Writes the model with a new operating point.
+    """Writes the model with a new operating point, and its int8 form where that still holds.
 
     Args:
         base: the SavedModel of a pushed version.
@@ -137,6 +138,7 @@ def recalibrate(
     )
     found = _judged(parts[names.TEST], fitted, old["threshold"], settings, labels)
     variables.rewrite(base, {name: getattr(point, name) for name in _POINT}, target)
+    carried.keep_if_proven(target, Split(splits[names.TEST]).all_images())
     _describe(target / EXTRA, summary, point, config, found)
 
 

@@ -106,7 +106,13 @@ class RequestLogging:
         with ExitStack() as made:
             for model in config.model_config_list.config:
                 if model.HasField("logging_config"):
-                    wanted[model.name] = self._logger(model.name, model.logging_config, made)
+                    logger = self._logger(model.name, model.logging_config, made)
+                    if logger.log.prefix in {other.log.prefix for other in wanted.values()}:
+                        raise ConfigFileError(
+                            f"logging_config of {model.name}: another model's log has this "
+                            "filename_prefix; give each its own"
+                        )
+                    wanted[model.name] = logger
                     model.ClearField("logging_config")
             yield
             made.pop_all()

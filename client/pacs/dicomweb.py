@@ -15,6 +15,8 @@ from client.dicom import MODALITIES
 from client.pacs.destination import AwayError, RejectedError, judge
 
 _TIMEOUT: Final = 30.0  # seconds
+_CONFLICT: Final = 409
+_PROCESSING_FAILURE: Final = 0x0110
 _BUSY: Final = (408, 429, 500, 502, 503, 504, 507)
 _INSTANCE: Final = "00080018"
 _SOP_CLASS: Final = "00080016"
@@ -33,6 +35,7 @@ class DicomWeb:
 
     def __init__(self, url: str, ca: Path | None = None):
         session = requests.Session()
+        session.hooks["response"].append(_with_bare_media_type)
         if ca:
             session.verify = str(ca)
         self._client = DICOMwebClient(url, session=session, timeout=_TIMEOUT)
@@ -42,9 +45,15 @@ class DicomWeb:
         """As in `client.pacs.destination.Destination`."""
         datasets = [pydicom.dcmread(io.BytesIO(content)) for content in objects]
         with _plain_errors():
-            answer = self._client.store_instances(datasets)
-        for failed in (answer and answer.get("FailedSOPSequence")) or ():
-            judge(failed.get("FailureReason", 0x0110))
+            try:
+                failed = self._client.store_instances(datasets).get("FailedSOPSequence")
+            except requests.HTTPError as error:
+                failed = _refused(error.response)
+                if not failed:
+                    raise
+            reasons = [one.get("FailureReason", _PROCESSING_FAILURE) for one in failed or ()]
+        for reason in reasons:
+            judge(reason)
 
     def check(self) -> None:
         """As in `client.pacs.destination.Destination`."""
@@ -105,9 +114,23 @@ class DicomWeb:
         anything = (("application/dicom", "*"),)
         with _plain_errors():
             dataset = self._client.retrieve_instance(study, series, instance, media_types=anything)
-        file = io.BytesIO()
-        dataset.save_as(file, enforce_file_format=True)
+            file = io.BytesIO()
+            dataset.save_as(file, enforce_file_format=True)
         return file.getvalue()
+
+
+def _with_bare_media_type(response: requests.Response, **_: Any) -> None:
+    """dicomweb-client does not know an answer whose media type names a charset, too."""
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    if media_type.endswith(("json", "xml")):
+        response.headers["Content-Type"] = media_type
+
+
+def _refused(response: requests.Response | None) -> Any:
+    """What was not stored, of an answer that nothing was, if only as all is there already."""
+    if response is None or response.status_code != _CONFLICT:
+        return None
+    return pydicom.Dataset.from_json(response.json()).get("FailedSOPSequence")
 
 
 def _value(row: dict, tag: str) -> Any:
@@ -117,7 +140,7 @@ def _value(row: dict, tag: str) -> Any:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """What goes wrong over HTTP, in words that quote neither an address nor an answer."""
+    """What goes wrong with a PACS, in words that quote neither an address nor an answer."""
     try:
         yield
     except requests.HTTPError as error:
@@ -125,4 +148,7 @@ def _plain_errors() -> Iterator[None]:
         kind = AwayError if status in _BUSY else RejectedError
         raise kind(f"HTTP {status}") from None
     except requests.RequestException as error:
-        raise AwayError(type(error).__name__) from None
+        kind = RejectedError if isinstance(error, requests.JSONDecodeError) else AwayError
+        raise kind(type(error).__name__) from None
+    except Exception as error:  # libraries raise anything for an odd UID or a damaged film
+        raise RejectedError(type(error).__name__) from None

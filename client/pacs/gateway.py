@@ -206,6 +206,9 @@ class Gateway:
             self.queue.put_back(film.key, str(error), counted=False)
         except RejectedError as error:
             self._put_back(film, str(error))
+        except Exception as error:
+            _LOGGER.exception("not stored", extra={"film": film.key})
+            self._put_back(film, type(error).__name__)
         else:
             self.links[1].up()
             self.queue.stored(film.key)

@@ -53,8 +53,8 @@ class FilmIntake:
         self._served = served
 
     def knows(self, instance: str) -> bool:
-        """Whether a film need not come again."""
-        return self._queue.knows(instance, self._served())
+        """Whether a film came before; who wants another answer of it sends it again."""
+        return self._queue.find(key_of(instance)) is not None
 
     def leave_alone(self, instance: str, study: str, reason: str) -> None:
         """Sees to it that a film is not fetched again.

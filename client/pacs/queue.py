@@ -238,7 +238,8 @@ class Queue:
                 self._set(key, "failed", reason=reason, tries=tries)
                 return
             first, most = _BACKOFF
-            due = time.time() + min(most, first * 2 ** (tries - 1)) if counted else 0
+            # Uncounted, too: the peer may be away for this film alone, and the others go first.
+            due = time.time() + (min(most, first * 2 ** (tries - 1)) if counted else first)
             state = "received" if asked else "answered"
             self._set(key, state, reason=reason, tries=tries, due=due)
 

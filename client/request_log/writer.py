@@ -85,6 +85,7 @@ class RequestLog:
         self._queue: queue.Queue[Record | None] = queue.Queue(_WAITING)
         self._held = 0  # bytes of films in the queue
         self._counting = threading.Lock()
+        self._closed = False
         self._file: BinaryIO | None = None
         self._day = self._number = 0
         self._complained = -60.0
@@ -92,17 +93,20 @@ class RequestLog:
         self._thread.start()
 
     def put(self, record: Record) -> None:
-        """Takes a record to be written, or drops it where the disk is behind."""
+        """Takes a record to be written, or drops it where the disk is behind or the log closed."""
         with self._counting:
             size = _size(record)
-            if self._held + size <= _PIXELS and not self._queue.full():
+            room = self._held + size <= _PIXELS and not self._queue.full()
+            if room and not self._closed:
                 self._queue.put_nowait(record)
                 self._held += size
                 return
         self._tell(DROPPED, 1)
 
     def close(self, seconds: float = 5.0) -> None:
-        """Writes what waits, for at most so many seconds."""
+        """Writes what waits, for at most so many seconds; what comes later is dropped."""
+        with self._counting:
+            self._closed = True
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=seconds)
             self._thread.join(seconds)

@@ -4,8 +4,9 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,10 @@ from components.examples import batches, different
 from components.model import card, loading, variables
 from components.model.card import EXTRA, RECALIBRATION, SUMMARY
 from components.progress import tracked
+from components.quantiser import carried
 from components.unlabelled.fit import Fitted, Logits, UnlabelledError
+
+_FILMS: Final = 500  # that tell whether the int8 form still decides as the float32 form does
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,16 @@ def ask(base: Path, files: Sequence[Path]) -> Asked:
     return Asked(np.concatenate(parts) if parts else np.empty(0), cut, len(unreadable))
 
 
-def write(base: Path, fitted: Fitted, base_sha256: str, target: Path) -> None:
+def write(
+    base: Path, files: Sequence[Path], fitted: Fitted, base_sha256: str, target: Path
+) -> None:
     """Writes the version with its logits moved back by the shift; the threshold stays.
+
+    Its int8 form goes along where that still holds.
 
     Args:
         base: the SavedModel of a trained version.
+        files: the site's images.
         fitted: what its logits are at the site.
         base_sha256: names the base's content.
         target: where the SavedModel is written.
@@ -81,6 +90,7 @@ def write(base: Path, fitted: Fitted, base_sha256: str, target: Path) -> None:
     summary: dict[str, Any] = json.loads((base / EXTRA / SUMMARY).read_text("utf-8"))
     intercept = summary["operating_point"]["intercept"] - fitted.shift
     variables.rewrite(base, {"intercept": intercept}, target)
+    carried.keep_if_proven(target, islice(different(files, unreadable=[]), _FILMS))
     found = {"base_sha256": base_sha256, **asdict(fitted)}
     summary["operating_point"]["intercept"] = intercept
     summary["unlabelled"] = found

@@ -112,10 +112,13 @@ def _show_change(folder: RunFolder, console: Console) -> None:
     from tfx.utils import path_utils
 
     from components import recalibrator
+    from components.pusher.versions import INT8
+    from components.quantiser import proof
     from pipeline.runs import lineage
 
     model = lineage.latest_steps(folder.metadata)["Recalibrator"].outputs["model"].uri
-    found = recalibrator.read(Path(path_utils.serving_model_path(str(model))))
+    version = Path(path_utils.serving_model_path(str(model)))
+    found = recalibrator.read(version)
     if found is None:
         return
     before, after = found["before"], found["after"]
@@ -139,3 +142,6 @@ def _show_change(folder: RunFolder, console: Console) -> None:
     same = f"{found['auc']:.4f} ({low:.4f} to {high:.4f})"
     table.add_row("AUC", same, "the same: ranks stay")
     console.print(table)
+    if (version / INT8 / proof.FILE).is_file():
+        form = proof.read(version / INT8)
+        console.print(f"{'no int8 form' if form.faults else 'int8 form'}: {form.summary}")

@@ -35,7 +35,8 @@ def recalibrate(serving: Path, base: int, folder: Path, push: bool) -> int:
     source = serving / str(base)
     try:
         healthy, sick = version.of_val(source)
-        asked = version.ask(source, listing.files([folder]))
+        files = listing.files([folder])
+        asked = version.ask(source, files)
         fitted = fit.fit(asked.logits, healthy, sick)
     except (UnlabelledError, DamagedModelError, OSError) as error:
         return complain("recalibrate", error, FAILED)
@@ -47,7 +48,7 @@ def recalibrate(serving: Path, base: int, folder: Path, push: bool) -> int:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             target = Path(scratch) / "model"
-            version.write(source, fitted, versions.digest(source), target)
+            version.write(source, files, fitted, versions.digest(source), target)
             model = versions.PublishedModel(uri=str(source), sha256=versions.digest(target))
             number = versions.publish(
                 serving, target, versions.PublishedRecord(model, baseline=None)

@@ -174,6 +174,16 @@ def test_a_refused_configuration_leaves_logging_as_it_was(
     assert not [one for one in threading.enumerate() if one.name == "request-log"]
 
 
+def test_two_models_may_not_write_the_same_log(exported: Path, tmp_path: Path) -> None:
+    config = configured(tmp_path, exported, tmp_path / "log" / "answers")
+    written = (tmp_path / "models.config").read_text()
+    one = written.removeprefix("model_config_list {").removesuffix("}")
+    other = one.replace('"pneumonia"', '"other"')
+    (tmp_path / "models.config").write_text(f"model_config_list {{ {one} {other} }}")
+    with pytest.raises(ConfigFileError, match="logging_config of other: another model's log"):
+        _take(config)
+
+
 def _take(*arguments: str) -> None:
     server = Server(flags.parse(list(arguments)))
     try:

@@ -14,6 +14,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 
 from client.client import PneumoniaClient
 from client.pacs.destination import RejectedError
+from client.pacs.film import Answer, key_of
 from client.pacs.gateway import Gateway
 from client.pacs.intake import SUCCESS, FilmIntake
 from client.pacs.link import Link
@@ -105,6 +106,36 @@ def test_films_that_a_pacs_kept_back_are_fetched_once_it_gives_them(queue, caplo
     pacs.hidden.clear()
     watcher.look()
     assert queue.knows(first)
+
+
+def test_a_film_that_failed_is_not_fetched_again_though_the_pacs_counts_no_instances(queue):
+    pacs = Pacs()
+    pacs.series = lambda days: [("1.1", "1.2", None)]
+    fetched: list[str] = []
+    fetch = pacs.fetch
+    pacs.fetch = lambda study, series, film: fetched.append(film) or fetch(study, series, film)
+    watcher = Watcher(pacs, FilmIntake(queue, Rule(), lambda: None), 1, lambda: True)
+    watcher.look()
+    queue.fail(queue.claim()[0].key, "image_refused")
+    watcher.look()
+    assert len(fetched) == len(pacs.films)
+
+
+def test_a_fault_while_answers_are_stored_counts_as_a_try_of_that_film(queue):
+    class Odd(Pacs):
+        def store(self, objects) -> None:
+            raise ValueError("an answer that no library reads")
+
+    queue.add("1.5", "1", b"film")
+    queue.answer(queue.claim()[0].key, Answer(7, "NORMAL", 0.125), {"report": b"report"})
+    gateway = Gateway(queue, SimpleNamespace(), Odd(), concurrency=0)
+    gateway.links[1].up()
+    gateway.start()
+    try:
+        wait_for(lambda: queue.find(key_of("1.5")).tries == 1, 30)
+    finally:
+        gateway.stop()
+    assert queue.find(key_of("1.5")).reason == "ValueError"
 
 
 def test_the_worklist_is_shown_under_the_gateways_own_names_alone(queue):

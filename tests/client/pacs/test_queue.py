@@ -168,3 +168,12 @@ def test_a_change_that_fails_half_way_is_none(queue):
         queue.answer(key_of("1.2"), ANSWER, {"report": object()})
     assert queue.find(key_of("1.2")).state == "asked"
     assert queue.used() > 0
+
+
+def test_a_film_that_every_time_finds_its_peer_away_lets_the_others_go_first(queue):
+    queue.add("1.2", "1", b"unlucky")
+    queue.add("1.3", "1", b"film")
+    film, _ = queue.claim()
+    queue.put_back(film.key, "away", counted=False)
+    assert queue.claim()[0].instance == "1.3"
+    assert queue.find(key_of("1.2")).tries == 0

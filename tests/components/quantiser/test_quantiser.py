@@ -1,16 +1,19 @@
 """A model gets an int8 form only where that form decides as the model does."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import special
 
 from components import names
 from components.examples import Split
-from components.model import int8
-from components.quantiser import component, proof
+from components.model import int8, variables
+from components.pusher.versions import INT8
+from components.quantiser import carried, component, proof
 from tests.components import trainer_harness as harness
 from tests.components.trainer_harness import Trained
 
@@ -65,6 +68,39 @@ def test_a_form_that_decides_otherwise_is_left_out_and_told(
     found = component.make(trained.loaded, val, test, 20, 0, tmp_path)
     assert "of 24 decisions are others, 0.2% may be" in found.summary
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["int8.json"]
+
+
+@pytest.mark.parametrize(("stretched", "kept"), [(1, True), (300, False)])
+def test_a_version_with_another_operating_point_keeps_its_form_only_where_that_holds(
+    trained: Trained, val: Split, test: Split, tmp_path: Path, *, stretched: float, kept: bool
+) -> None:
+    version, model = tmp_path / "version", trained.loaded
+    film = model.predict_image(tf.constant([harness.jpeg(1, 3000)]))[names.PROBABILITY][0]
+    evidence = (float(special.logit(film)) - float(model.intercept)) / float(model.slope)
+    slope = float(model.slope) * stretched
+    point = {"slope": slope, "intercept": -slope * evidence} if stretched > 1 else {}
+    variables.rewrite(trained.model, point, version)
+    folder = version / INT8
+    assert carried.keep_if_proven(version, test.all_images()) is None  # no form, none to prove
+    folder.mkdir()
+    assert not component.make(trained.loaded, val, test, 20, 0, folder).faults
+    found = carried.keep_if_proven(version, test.all_images())
+    assert found == proof.read(folder)
+    assert (not found.faults, (folder / int8.FILE).is_file()) == (kept, kept)
+
+
+def test_a_form_that_cannot_be_proven_anew_is_left_out(
+    trained: Trained, val: Split, test: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained.model, tmp_path / "version")
+    folder = tmp_path / "version" / INT8
+    folder.mkdir()
+    component.make(trained.loaded, val, test, 20, 0, folder)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    found = carried.keep_if_proven(tmp_path / "version", test.all_images())
+    assert found
+    assert "OpenVINO is not installed" in found.summary
+    assert [path.name for path in folder.iterdir() if path.is_file()] == [proof.FILE]
 
 
 def test_the_converted_network_is_the_models(trained: Trained) -> None:

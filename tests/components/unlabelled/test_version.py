@@ -60,7 +60,7 @@ def test_a_version_carries_the_logits_of_its_validation_films(trained: Trained):
 
 def test_a_moved_version_answers_with_moved_logits_and_says_so(trained: Trained, tmp_path):
     before = (trained.model / "assets.extra/training.json").read_bytes()
-    write(trained.model, FITTED, "the base's", tmp_path / "model")
+    write(trained.model, [], FITTED, "the base's", tmp_path / "model")
     assert logits(tmp_path / "model") == pytest.approx(logits(trained.model) - 1.5, abs=1e-2)
     card = (tmp_path / "model/assets.extra/model_card.md").read_text()
     assert "without labels" in card
