@@ -22,6 +22,8 @@ def lay_out(folder: Path, train: int, test: int) -> Path:
     for path in sorted(XRAYS.rglob("*.jp*g")):
         patient = patients.from_name(path.name, pattern) or path.name
         files.setdefault((path.parent.name, patient), []).append(path)
+    if not files:
+        raise SystemExit(f"{XRAYS}: no film in it; set PNEUMONIA_XRAYS to the folder above it")
     classes = {name: [key for key in files if key[0] == name] for name in names.CLASSES}
     total = sum(map(len, files.values()))
     for name, keys in classes.items():

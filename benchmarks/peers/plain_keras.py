@@ -22,13 +22,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("scores", type=Path, help="file for the test films' probabilities (.npz)")
-    parser.add_argument("--augment", action="store_true", help="Keras's augmentation layers")
     parser.add_argument("--epochs", type=int, default=5)
     options = parser.parse_args()
     keras.utils.set_random_seed(20)
 
     train = films(options.data / "train", shuffle=True)
-    model = vgg16(options.augment)
+    model = vgg16()
     counts = [len(list((options.data / "train" / name).iterdir())) for name in CLASSES]
     best = options.scores.with_suffix(".weights.h5")
     model.fit(
@@ -64,7 +63,7 @@ def films(folder: Path, shuffle: bool = False) -> tf.data.Dataset:
     )
 
 
-def vgg16(augment: bool) -> keras.Model:
+def vgg16() -> keras.Model:
     """ImageNet's weights, frozen to block 4; the same head and optimizer as the product's."""
     base = keras.applications.VGG16(include_top=False, weights=None)
     weights = imagenet.load().arrays
@@ -72,17 +71,9 @@ def vgg16(augment: bool) -> keras.Model:
         if layer.weights:
             layer.set_weights([weights[f"{layer.name}/{part}"] for part in ("kernel", "bias")])
         layer.trainable = layer.name.startswith("block5")
-    changes = [
-        keras.layers.RandomRotation(10 / 360, fill_mode="reflect"),
-        keras.layers.RandomTranslation(0.06, 0.06, fill_mode="reflect"),
-        keras.layers.RandomZoom(0.1, fill_mode="reflect"),
-        keras.layers.RandomContrast(0.2, value_range=(0, 255)),
-        keras.layers.RandomBrightness(0.1, value_range=(0, 255)),
-    ]
     model = keras.Sequential(
         [
             keras.Input((_SIZE, _SIZE, 3)),
-            *(changes if augment else []),
             keras.layers.Lambda(keras.applications.vgg16.preprocess_input),
             base,
             keras.layers.GlobalAveragePooling2D(),
