@@ -55,17 +55,17 @@ def measured(folder: Path, quick: bool) -> str:
     rows: list[tuple[str, ...]] = []
     parts: dict[str, dict[str, float]] = {}
 
-    def ours(name: str, where: str, settings: tuple[str, ...], beside: Trained | None) -> None:
-        cost = product.run(folder / where, data, settings, until="Trainer")
-        show(name, Trained(cost.total, max(cost.peak.values()), *judged(folder / where)), beside)
+    def ours(name: str, where: str, *settings: str) -> None:
+        cost = product.run(folder / where, data, (*alike, *settings), until="Trainer")
+        show(name, Trained(cost.total, max(cost.peak.values()), *judged(folder / where)))
         learning = trained(folder / where)
         parts[name] = {**learning, "all else": cost.total - sum(learning.values())}
 
-    def show(name: str, trained: Trained, beside: Trained | None) -> None:
-        low, high = trained.interval
-        ratio = f"{beside.seconds / trained.seconds:.2f}" if beside else "1"
-        auc = f"{trained.auc:.4f} ({low:.3f}–{high:.3f})"
-        rows.append((name, f"{trained.seconds:.0f}", ratio, auc, f"{trained.peak:.0f}"))
+    def show(name: str, one: Trained) -> None:
+        low, high = one.interval
+        ratio = f"{peer.seconds / one.seconds:.2f}"
+        auc = f"{one.auc:.4f} ({low:.3f}–{high:.3f})"
+        rows.append((name, f"{one.seconds:.0f}", ratio, auc, f"{one.peak:.0f}"))
         print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
 
     ingest = product.run(folder / "split", data, alike, until="XrayExampleGen")
@@ -74,24 +74,15 @@ def measured(folder: Path, quick: bool) -> str:
     split = films.as_split(examples, data, folder / "split-xrays")
 
     peer = plain_keras(split, folder / "peer", epochs)
-    show("plain Keras", peer, None)
-    ours("this pipeline", "alike", alike, peer)
-    ours("again with another learning rate", "alike", (*alike, "train.learning_rate=2e-4"), peer)
+    show("plain Keras", peer)
+    ours("this pipeline", "alike")
+    ours("again with another learning rate", "alike", "train.learning_rate=2e-4")
     if not quick:
-        ours("features in int8", "int8", (*alike, "train.int8_features=true"), peer)
-        ours("float32 throughout", "float32", (*alike, "train.precision=float32"), peer)
-        ours(
-            "block5_conv3 and head alone",
-            "conv3",
-            (*alike, "model.first_trainable=block5_conv3"),
-            peer,
-        )
-        ours(
-            "head alone",
-            "head",
-            (*alike, "model.first_trainable=head", "train.learning_rate=0.001"),
-            peer,
-        )
+        ours("features in int8", "int8", "train.int8_features=true")
+        ours("float32 throughout", "float32", "train.precision=float32")
+        ours("block5_conv3 and head alone", "conv3", "model.first_trainable=block5_conv3")
+        head_alone = ("model.first_trainable=head", "train.learning_rate=0.001")
+        ours("head alone", "head", *head_alone)
         draw(parts)
     counts = " / ".join(str(len(list((split / name).rglob("*.*")))) for name in names.SPLITS)
     head = ("training", "s", "plain Keras / this", "AUC on held-out patients", "peak MB")

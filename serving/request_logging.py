@@ -106,13 +106,8 @@ class RequestLogging:
         with ExitStack() as made:
             for model in config.model_config_list.config:
                 if model.HasField("logging_config"):
-                    logger = self._logger(model.name, model.logging_config, made)
-                    if logger.log.prefix in {other.log.prefix for other in wanted.values()}:
-                        raise ConfigFileError(
-                            f"logging_config of {model.name}: another model's log has this "
-                            "filename_prefix; give each its own"
-                        )
-                    wanted[model.name] = logger
+                    taken = {logger.log.prefix for logger in wanted.values()}
+                    wanted[model.name] = self._logger(model.name, model.logging_config, taken, made)
                     model.ClearField("logging_config")
             yield
             made.pop_all()
@@ -131,7 +126,7 @@ class RequestLogging:
         for logger in self._loggers.values():
             logger.log.close()
 
-    def _logger(self, model: str, config: Any, made: ExitStack) -> Logger:
+    def _logger(self, model: str, config: Any, taken: set[Path], made: ExitStack) -> Logger:
         collector = config.log_collector_config
         if collector.type not in _TYPES:
             # core/log_collector.cc
@@ -142,6 +137,11 @@ class RequestLogging:
             raise ConfigFileError(
                 f"logging_config of {model}: filename_prefix {str(prefix)!r} must be a folder's "
                 "absolute path and the beginning of a file's name"
+            )
+        if prefix in taken:
+            raise ConfigFileError(
+                f"logging_config of {model}: another model's log has this filename_prefix; give "
+                "each its own"
             )
         if not 0 <= rate <= 1:
             raise ConfigFileError(

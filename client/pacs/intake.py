@@ -52,7 +52,7 @@ class FilmIntake:
         self._rule = rule
         self._served = served
 
-    def knows(self, instance: str) -> bool:
+    def has_had(self, instance: str) -> bool:
         """Whether a film came before; who wants another answer of it sends it again."""
         return self._queue.find(key_of(instance)) is not None
 

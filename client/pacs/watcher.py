@@ -58,7 +58,7 @@ class Watcher:
         """
         rejected: RejectedError | None = None
         for sop_class, instance in self._pacs.instances(study, series):
-            if sop_class not in FILM_CLASSES or self._intake.knows(instance):
+            if sop_class not in FILM_CLASSES or self._intake.has_had(instance):
                 continue
             if not self._has_time():
                 return False

@@ -1,6 +1,7 @@
 """The int8 form of a version whose operating point has moved: proven anew, or left out."""
 
 import logging
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -33,11 +34,10 @@ def keep_if_proven(version: Path, films: Iterable[bytes]) -> proof.Proof | None:
         fault = "OpenVINO is not installed, so not proven anew: pip install 'pneumonia[fast]'"
         found = replace(proof.read(folder), faults=(fault,), bfloat16=False)
     else:
-        found, *rest = proof.prove(tf.saved_model.load(str(version)), networks, films)
-        found = replace(found, bfloat16=any(not other.faults for other in rest))
-    proof.write(found, folder)
+        found = proof.prove(tf.saved_model.load(str(version)), networks, films)
     if found.faults:
         logging.warning("no int8 form: %s", found.summary)
-        for path in folder.glob(f"{Path(int8.FILE).stem}.*"):
-            path.unlink()
+        shutil.rmtree(folder)
+        folder.mkdir()
+    proof.write(found, folder)
     return found

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,16 +72,16 @@ def read(folder: Path) -> Proof:
     return Proof(**{**values, "faults": tuple(values["faults"])})
 
 
-def prove(model: Any, networks: Sequence[Network], films: Iterable[bytes]) -> list[Proof]:
-    """Asks a model and other forms of its network about films.
+def prove(model: Any, networks: Sequence[Network], films: Iterable[bytes]) -> Proof:
+    """Asks a model and the int8 form of its network about films.
 
     Args:
         model: a loaded SavedModel of `ServedModel`.
-        networks: the other forms.
+        networks: the form in each arithmetic of `int8.runners`.
         films: JPEG or PNG, at least one.
 
     Returns:
-        One for each of `networks`.
+        Of the form with the rest in float32, and whether it holds in bfloat16, too.
     """
     probabilities: list[list[NDArray[np.float32]]] = []
     called: list[list[NDArray[np.int64]]] = []
@@ -98,10 +98,11 @@ def prove(model: Any, networks: Sequence[Network], films: Iterable[bytes]) -> li
             likeness.add(own[names.HEATMAP].numpy(), other[names.HEATMAP].numpy())
     before, *after = np.concatenate(called, axis=1)
     exact, *found = np.concatenate(probabilities, axis=1)
-    return [
+    in_float32, *in_bfloat16 = (
         judged(before, labels, np.abs(exact - values), likeness.correlation())
         for labels, values, likeness in zip(after, found, maps, strict=True)
-    ]
+    )
+    return replace(in_float32, bfloat16=any(not other.faults for other in in_bfloat16))
 
 
 def judged(

@@ -2,19 +2,20 @@
 
 import json
 import re
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api as api
 
+from tests.local_server import LocalServer
+
 _codec = api.ApiClient()
 
 
-class FakeApi:
+class FakeApi(LocalServer):
     """Keeps experiments, pipelines and runs; refuses a caller without `token` where one is set."""
 
     def __init__(self, *, token: str | None = None, multi_user: bool = False) -> None:
@@ -26,23 +27,7 @@ class FakeApi:
         self.files: dict[str, str] = {}  # by version id: the body that brought the package
         self.runs: dict[str, api.V2beta1Run] = {}
         self.finish: list[str] = []  # states that the runs take, one for each time one is asked
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _value: object, _trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(self._handler())
 
     def healthz(self, _path: str, _body: str) -> Any:
         return api.V2beta1GetHealthzResponse(multi_user=self.multi_user)

@@ -3,16 +3,17 @@
 import json
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.local_server import LocalServer
 
 STEP = "step-pod"
 
 
-class FakeKubernetes:
+class FakeKubernetes(LocalServer):
     """Knows the step's own pod, whose container mounts `volume`; starts each other pod it is given.
 
     Args:
@@ -35,24 +36,13 @@ class FakeKubernetes:
             },
         }
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(self._handler())
 
     def __exit__(
-        self, _type: type[BaseException] | None, _value: object, _trace: TracebackType | None
+        self, kind: type[BaseException] | None, value: object, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, value, trace)
 
     def start(self, pod: dict[str, Any]) -> dict[str, Any]:
         """With what TensorFlow Serving's image makes of its environment."""

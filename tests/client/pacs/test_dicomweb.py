@@ -2,15 +2,15 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from client.pacs.destination import RejectedError
 from client.pacs.dicomweb import DicomWeb
 from tests.client.pacs.films import film
+from tests.local_server import LocalServer
 
 Answer = tuple[int, str, bytes]  # status, media type, content
 JSON = "application/dicom+json"
@@ -36,11 +36,8 @@ def pacs() -> Iterator[tuple[DicomWeb, list[Answer]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield DicomWeb(f"http://127.0.0.1:{server.server_port}"), said
-    server.shutdown()
-    server.server_close()
+    with LocalServer(Handler) as server:
+        yield DicomWeb(server.url), said
 
 
 def stored(*reasons: int) -> bytes:

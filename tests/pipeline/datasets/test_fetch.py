@@ -3,9 +3,8 @@ import io
 import json
 import re
 import struct
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from rich.console import Console
@@ -14,11 +13,12 @@ import cli
 from pipeline.datasets.download import DownloadError, download
 from pipeline.datasets.fetch import PROVENANCE, FetchError, PublicSet, fetch
 from pipeline.datasets.unpack import UnpackError, unpack
+from tests.local_server import LocalServer
 
 CONTENT = bytes(range(256)) * 1200 + b"the end"
 
 
-class Site:
+class Site(LocalServer):
     """An HTTP server with ETags and ranges whose faults a test sets."""
 
     def __init__(self):
@@ -38,10 +38,11 @@ class Site:
             def log_message(self, *args):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/set.zip"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
+        super().__init__(Handler)
+
+    @property
+    def url(self):
+        return f"{super().url}/set.zip"
 
     def answer(self, handler):
         asked = handler.headers.get("Range")
@@ -70,17 +71,11 @@ class Site:
         handler.wfile.write(body[: self.cut_after])
         handler.close_connection = True
 
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
 
 @pytest.fixture
 def site():
-    site = Site()
-    yield site
-    site.close()
+    with Site() as site:
+        yield site
 
 
 def _nothing(done, total):
